@@ -1,0 +1,54 @@
+"""What call control needs from the outside, as Protocols. The adapters live in asterisk, lists and journal."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from callguard.control.model import Arrival, Outcome, TelephonyCommand
+from callguard.screening.model import Decision, Hits
+
+
+class Telephony(Protocol):
+    """Asterisk, as call control commands it."""
+
+    async def execute(self, command: TelephonyCommand) -> None:
+        """Carry one command out; return when Asterisk has accepted it.
+
+        Connection faults are retried with backoff inside, within a bound; ids are chosen by us, so that a
+        retry is harmless, and HangUp and DeleteBridge of what is gone succeed. Commands given one after the
+        other for the same channel take effect in that order.
+
+        Raises NotFound, Conflict, Rejected, AsteriskUnreachable or AsteriskForbidden.
+        """
+
+
+class Lists(Protocol):
+    """The DNC lists, as a call asks them."""
+
+    async def lookup(self, number: str) -> Hits:
+        """Everything the lists hold about one number (E.164), expired or not.
+
+        Redis is asked first; where it is cold, wrong or away, SQL is. Bounded in time.
+        Raises SqlError when neither could answer.
+        """
+
+
+class Journal(Protocol):
+    """The durable record of decisions."""
+
+    async def record(self, decision: Decision) -> None:
+        """Return when the decision is committed. Raises SqlError when it cannot be, within a bounded time."""
+
+    def spool(self, decision: Decision) -> None:
+        """Keep a decision durably outside SQL, to be brought into it later. Raises OSError if even that fails."""
+
+    def outcome(self, outcome: Outcome) -> None:
+        """Take an outcome, to be written soon; kept and retried while SQL is away. Never blocks or raises."""
+
+    async def open_decisions(self, pbx: str) -> Sequence[Decision]:
+        """The decisions of this PBX that have no outcome yet, oldest first. Raises SqlError."""
+
+
+class Arrivals(Protocol):
+    """Who is told of a caller leg that asks for a guard."""
+
+    def arrived(self, arrival: Arrival) -> None: ...
