@@ -1,8 +1,8 @@
 """The settings: one typed tree, read from callguard.toml and the environment.
 
 Every key is optional: with no file at all, callguard runs on its embedded Redis and SQLite. An environment
-variable CALLGUARD_<SECTION>__<KEY> lies over the file (CALLGUARD_ASTERISK__PASSWORD); a list is given as JSON.
-An error names the file and the key and says what is allowed.
+variable CALLGUARD_<SECTION>__<KEY> lies over the file (CALLGUARD_ASTERISK__PASSWORD); a list is given as
+JSON. An error names the file and the key and says what is allowed.
 """
 
 from pathlib import Path

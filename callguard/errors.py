@@ -38,7 +38,7 @@ class InputError(CallguardError):
 
 
 class ConfigurationError(InputError):
-    """A setting is wrong. `where` is the file and the path of the key, such as `callguard.toml: redis.url`."""
+    """A setting is wrong. `where` is the file and the key's path, such as `callguard.toml: redis.url`."""
 
 
 class ServiceError(CallguardError):

@@ -12,7 +12,7 @@ from callguard.screening.model import Decision, Mode
 
 
 class HangupReason(StrEnum):
-    """Why a leg is hung up, as every ARI version takes it. An unanswered PJSIP leg gets the SIP code named."""
+    """Why a leg is hung up, as every ARI version takes it, with the SIP code an unanswered PJSIP leg gets."""
 
     NORMAL = "normal"
     """603 Decline."""

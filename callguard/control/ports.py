@@ -1,4 +1,4 @@
-"""What call control needs from the outside, as Protocols. The adapters live in asterisk, lists and journal."""
+"""What call control needs from the outside, as Protocols; asterisk, lists and journal have the adapters."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -39,7 +39,7 @@ class Journal(Protocol):
         """Return when the decision is committed. Raises SqlError when it cannot be, within a bounded time."""
 
     def spool(self, decision: Decision) -> None:
-        """Keep a decision durably outside SQL, to be brought into it later. Raises OSError if even that fails."""
+        """Keep a decision durably outside SQL, to be brought into it later. Raises OSError if that fails."""
 
     def outcome(self, outcome: Outcome) -> None:
         """Take an outcome, to be written soon; kept and retried while SQL is away. Never blocks or raises."""
