@@ -38,7 +38,19 @@ class InputError(CallguardError):
 
 
 class ConfigurationError(InputError):
-    """A setting is wrong. `where` is the file and the key's path, such as `callguard.toml: redis.url`."""
+    """A setting is wrong. `where` is the file or the environment variable, and the key's path, such as
+    `callguard.toml: redis.url`. `others` are further wrong settings, found in the same reading."""
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        where: str | None = None,
+        allowed: str | None = None,
+        others: "tuple[ConfigurationError, ...]" = (),
+    ) -> None:
+        super().__init__(what, where=where, allowed=allowed)
+        self.others = others
 
 
 class ServiceError(CallguardError):
