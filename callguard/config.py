@@ -5,6 +5,8 @@ variable CALLGUARD_<SECTION>__<KEY> lies over the file (CALLGUARD_ASTERISK__PASS
 JSON. An error names the file and the key and says what is allowed.
 """
 
+import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -155,3 +157,15 @@ class Settings(Section):
     prompts: PromptSettings = PromptSettings()
     http: HttpSettings = HttpSettings()
     log: LogSettings = LogSettings()
+
+
+def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
+    """Read the settings: from `path`, else the file that CALLGUARD_CONFIG names, else the embedded defaults.
+
+    Raises ConfigurationError.
+    """
+    named = path or (Path(environ["CALLGUARD_CONFIG"]) if environ.get("CALLGUARD_CONFIG") else None)
+    tree = tomllib.loads(named.read_text()) if named else {}
+    home = environ.get("XDG_STATE_HOME") or Path.home() / ".local/state"
+    tree["state"] = environ.get("CALLGUARD_STATE") or tree.get("state") or Path(home) / "callguard"
+    return Settings.model_validate(tree)

@@ -1,0 +1,12 @@
+"""Where the program starts: `callguard` and `python -m callguard`."""
+
+from callguard.cli import cli
+
+
+def main() -> None:
+    """Run the command line; never returns."""
+    cli.main(prog_name="callguard")
+
+
+if __name__ == "__main__":
+    main()
