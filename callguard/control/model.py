@@ -173,10 +173,19 @@ class CalleeReplaced:
 
 
 @dataclass(frozen=True, slots=True)
-class Released:
-    """The caller leg went back to the dialplan."""
+class CallerLeft:
+    """The caller leg left Stasis: it went back to the dialplan, or is about to be gone."""
 
     caller: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class DialEnded:
+    """The dialplan's own Dial came to an end without an answer (screen mode)."""
+
+    caller: str
+    result: Result
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,7 +236,8 @@ Event = (
     | CallerGone
     | CallerReplaced
     | CalleeReplaced
-    | Released
+    | CallerLeft
+    | DialEnded
     | PromptFinished
     | CommandFailed
     | TimerExpired
@@ -286,6 +296,8 @@ class Join:
     caller: str
     callee: str
     caller_id: str | None
+    caller_is_in: bool = False
+    """The caller leg is in the bridge already (a further trunk is tried): only the callee leg is added."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -314,7 +326,7 @@ class Watch:
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """Send the caller leg to the next priority of its dialplan. Answered by Released or CommandFailed."""
+    """Send the caller leg to the next priority of its dialplan. Answered by CallerLeft or CommandFailed."""
 
     caller: str
 
@@ -331,7 +343,7 @@ class Announce:
 
 @dataclass(frozen=True, slots=True)
 class HangUp:
-    """End a leg. A leg that is gone already is a success. Answered by the leg's Gone event."""
+    """End a leg. Answered by the leg's Gone event, also when it turns out to be gone already (NotFound)."""
 
     channel: str
     reason: HangupReason

@@ -14,8 +14,8 @@ class Telephony(Protocol):
         """Carry one command out; return when Asterisk has accepted it.
 
         Connection faults are retried with backoff inside, within a bound; ids are chosen by us, so that a
-        retry is harmless, and HangUp and DeleteBridge of what is gone succeed. Commands given one after the
-        other for the same channel take effect in that order.
+        retry is harmless. DeleteBridge of a bridge that is gone succeeds; HangUp of a channel that is gone
+        raises NotFound. Commands given one after the other for the same channel take effect in that order.
 
         Raises NotFound, Conflict, Rejected, AsteriskUnreachable or AsteriskForbidden.
         """
@@ -44,8 +44,8 @@ class Journal(Protocol):
     def outcome(self, outcome: Outcome) -> None:
         """Take an outcome, to be written soon; kept and retried while SQL is away. Never blocks or raises."""
 
-    async def open_decisions(self, pbx: str) -> Sequence[Decision]:
-        """The decisions of this PBX that have no outcome yet, oldest first. Raises SqlError."""
+    async def open_decisions(self, pbx: str, guard: str) -> Sequence[Decision]:
+        """This guard's decisions on this PBX that have no outcome yet, oldest first. Raises SqlError."""
 
 
 class Arrivals(Protocol):

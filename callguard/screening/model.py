@@ -118,6 +118,9 @@ class CallFacts:
     """What the call is about, from CALLGUARD_REFERENCE: a debt, a ticket, an order."""
     language: str = ""
     pbx: str = ""
+    """The PBX's name in the settings."""
+    guard: str = ""
+    """The guard that decides: its ARI application. Two guards of one PBX never touch each other's calls."""
     channel: str = ""
     """The caller leg's channel id."""
 
