@@ -1,0 +1,151 @@
+"""What a setting's value must look like, beyond its type.
+
+Each check takes a value, gives it back, and raises Wrong. Nothing here reads a file or asks a service.
+"""
+
+import re
+from collections.abc import Collection
+from urllib.parse import SplitResult, parse_qs, urlsplit
+
+import phonenumbers
+
+LONGEST_TEXT = 4096
+"""Characters; a longer text in a setting is a mistake."""
+
+
+class Wrong(ValueError):
+    """A value that cannot be used. `key` is the path below what was checked, where that was a section."""
+
+    def __init__(self, what: str, allowed: str = "", key: str = "") -> None:
+        super().__init__(what)
+        self.what = what
+        self.allowed = allowed
+        self.key = key
+
+
+def printable(text: str) -> str:
+    """No setting needs a control character, and one in the wrong place forges a header or a log line."""
+    if len(text) > LONGEST_TEXT:
+        raise Wrong(f"has {len(text)} characters", f"up to {LONGEST_TEXT}")
+    if not text.isprintable():
+        raise Wrong("has a control character or a line break", "printable characters")
+    return text
+
+
+def http_url(text: str) -> str:
+    allowed = "a URL such as https://pbx.example:8089/ari, without user, password, ? or #"
+    parts = _split(text, ("http", "https"), allowed)
+    if not parts.hostname or parts.username is not None or parts.query or parts.fragment:
+        raise Wrong("is not a URL that can be used here", allowed)
+    return text
+
+
+def http_url_or_empty(text: str) -> str:
+    return http_url(text) if text else text
+
+
+def redis_url(text: str) -> str:
+    if not text:
+        return text
+    allowed = "empty, or redis://HOST:PORT/DB, rediss://USER@HOST, unix:///PATH/redis.sock?db=0"
+    parts = _split(text, ("redis", "rediss", "unix"), allowed)
+    if not (parts.path.startswith("/") if parts.scheme == "unix" else parts.hostname):
+        raise Wrong("names no server", allowed)
+    if parts.scheme != "unix" and not re.fullmatch(r"/?|/\d{1,4}", parts.path):
+        raise Wrong("has a path that is not the number of a database", allowed)
+    unknown = set(parse_qs(parts.query, keep_blank_values=True)) - {"db"}
+    if unknown or parts.fragment:
+        raise Wrong("has options after ? or # that are not known", allowed)
+    return text
+
+
+def sql_url(text: str) -> str:
+    if not text:
+        return text
+    allowed = "empty, or sqlite:////PATH/callguard.db, postgresql://USER@HOST/DATABASE"
+    parts = _split(text, ("sqlite", "postgresql", "postgresql+psycopg"), allowed)
+    if parts.scheme == "sqlite":
+        if parts.netloc or not parts.path.startswith("//"):
+            raise Wrong("does not name a file by its whole path", allowed)
+    elif len(parts.path) < 2:
+        raise Wrong("names no database", allowed)
+    if "password" in parse_qs(parts.query, keep_blank_values=True):
+        raise Wrong("has a password in it", "the password in password_file or password")
+    return text
+
+
+def _split(text: str, schemes: Collection[str], allowed: str) -> SplitResult:
+    """The parts of a URL. A password in it is refused: a URL is shown in messages, a secret never is."""
+    try:
+        parts = urlsplit(text)
+        parts.port  # noqa: B018 - the port is only read, and found wrong, here
+    except ValueError as error:
+        raise Wrong("is not a URL", allowed) from error
+    if parts.scheme not in schemes:
+        raise Wrong("does not begin with " + " or ".join(f"{scheme}:" for scheme in schemes), allowed)
+    if parts.password is not None:
+        raise Wrong("has a password in it", "the password in password_file or password")
+    if " " in text:
+        raise Wrong("has a space in it", allowed)
+    return parts
+
+
+def endpoint(text: str) -> str:
+    """What Asterisk dials. `&` would dial a second endpoint, `,` would begin Dial's next argument."""
+    allowed = "such as PJSIP/{number}@carrier: {number} once, else letters, digits and . _ : @ / + = ; [ ] -"
+    if text.count("{number}") != 1:
+        raise Wrong("must have {number} in it, once", allowed)
+    if not re.fullmatch(r"[A-Za-z0-9]+/[A-Za-z0-9._:@/+=;\[\]-]+", text.replace("{number}", "0")):
+        raise Wrong("is not an endpoint", allowed)
+    return text
+
+
+def region(text: str) -> str:
+    if text not in phonenumbers.SUPPORTED_REGIONS:
+        raise Wrong(
+            "is not a region with a numbering plan", "two capital letters (ISO 3166), such as ID or US"
+        )
+    return text
+
+
+def word(text: str) -> str:
+    """A name that is safe in a URL, a dialplan's argument and a file's name."""
+    if not re.fullmatch(r"[A-Za-z0-9._-]{1,64}", text):
+        raise Wrong("is not a name", "1 to 64 letters, digits, . _ -")
+    return text
+
+
+def user(text: str) -> str:
+    if ":" in text:
+        raise Wrong("has a colon in it", "a user name without one: HTTP cannot carry it")
+    return text
+
+
+def digits_or_empty(text: str) -> str:
+    if not re.fullmatch(r"[0-9]{0,20}", text):
+        raise Wrong("is not digits", "digits, such as 021, or empty")
+    return text
+
+
+def digit_list(text: str) -> str:
+    if not re.fullmatch(r"([0-9*#]{1,8}(\s*,\s*[0-9*#]{1,8})*)?", text):
+        raise Wrong("is not digits", "digits, comma-separated if several, or empty")
+    return text
+
+
+def emergency(text: str) -> str:
+    if not re.fullmatch(r"[0-9]{2,15}", text):
+        raise Wrong("is not a number", "2 to 15 digits")
+    return text
+
+
+def extension(text: str) -> str:
+    if not re.fullmatch(r"[0-9X*#]{1,20}", text):
+        raise Wrong("is not an extension", "1 to 20 digits, * or #, with X for any digit, such as 1XX")
+    return text
+
+
+def caller_id(text: str) -> str:
+    if not re.fullmatch(r"\+?[0-9]{2,20}", text):
+        raise Wrong("is not a number", "2 to 20 digits, with + before them or not")
+    return text
