@@ -117,7 +117,7 @@ def open_engine(settings: SqlSettings, state: Path) -> sa.Engine:
         raise ConfigurationError("not a database URL", where="sql.url", allowed=_ALLOWED_URLS) from None
     if url.drivername == "sqlite" and url.database and url.database != ":memory:":
         return _open_sqlite(Path(url.database), settings.timeout)
-    if url.drivername in {"postgresql", "postgres", "postgresql+psycopg"}:
+    if url.drivername in {"postgresql", "postgresql+psycopg"}:
         return _open_postgresql(url, settings)
     raise ConfigurationError("this database is not supported", where="sql.url", allowed=_ALLOWED_URLS)
 
