@@ -1,0 +1,62 @@
+# What one does with a checkout. `make` alone lists it.
+
+# The demo and the system tests run Asterisk in a root folder and a mount namespace: that needs root.
+AS_ROOT := $(shell [ "$$(id -u)" = 0 ] || echo sudo -E env PYTHONDONTWRITEBYTECODE=1)
+PYTEST := .venv/bin/python -m pytest
+
+.DEFAULT_GOAL := help
+.PHONY: help demo up test unit integration system lint format sounds benchmark setup python clean
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):[^#]*## /\1	/p' Makefile | expand -t 14
+
+demo: setup ## sample calls through a real Asterisk, as a table (ASTERISK=16 for the older one)
+	@$(AS_ROOT) .venv/bin/python -m tests.rig.demo
+
+up: setup ## the same, up until Ctrl-C, with an account for a softphone
+	@$(AS_ROOT) .venv/bin/python -m tests.rig.up
+
+# The system tests run on the system's own Asterisk or 22, and then on 16.
+test: ## everything: lint, unit, integration, system on Asterisk 22 and 16 (about half an hour)
+	docker/setup.sh all
+	ASTERISK=16 docker/setup.sh all
+	$(MAKE) lint
+	$(PYTEST) -q tests/unit
+	$(AS_ROOT) $(PYTEST) -q tests/integration
+	$(AS_ROOT) $(PYTEST) -q tests/system
+	$(AS_ROOT) env ASTERISK=16 $(PYTEST) -q tests/system
+
+unit: python ## the unit tests: seconds, no root, no services
+	$(PYTEST) -q tests/unit
+
+integration: setup ## the tests with real Redis, SQLite and PostgreSQL
+	$(AS_ROOT) $(PYTEST) -q tests/integration
+
+system: setup ## the tests with a real Asterisk and SIPp (ASTERISK=16 for the older one)
+	$(AS_ROOT) $(PYTEST) -q tests/system
+
+lint: python ## ruff, mypy, the direction of imports
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+
+format: python ## put the code in shape
+	.venv/bin/ruff check --fix .
+	.venv/bin/ruff format .
+
+sounds: setup ## make the prompts anew from their text
+	.venv/bin/python -m callguard.sounds.make
+
+benchmark: setup ## the delay that the guard adds to a call
+	$(AS_ROOT) .venv/bin/python -m tests.benchmarks.post_dial_delay
+
+setup: ## what the rest needs: Debian packages, .venv, Asterisk
+	@docker/setup.sh all
+
+python:
+	@docker/setup.sh python
+
+clean: ## remove .venv and what the tools left (not the cached Asterisk)
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
