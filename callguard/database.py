@@ -274,8 +274,9 @@ def _folder_lock(folder: Path) -> Iterator[None]:
 
 
 def _open_postgresql(url: sa.URL, settings: SqlSettings) -> sa.Engine:
-    if settings.password_file is not None:
-        url = url.set(password=_password(settings.password_file))
+    secret = settings.secret()
+    if secret is not None:
+        url = url.set(password=secret)
     milliseconds = int(settings.timeout * 1000)
     return sa.create_engine(
         url.set(drivername="postgresql+psycopg"),
@@ -290,14 +291,6 @@ def _open_postgresql(url: sa.URL, settings: SqlSettings) -> sa.Engine:
         pool_pre_ping=True,
         hide_parameters=True,
     )
-
-
-def _password(file: Path) -> str:
-    try:
-        return file.read_text(encoding="utf-8").strip("\r\n")
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise ConfigurationError(f"cannot read {file}: {why}", where="sql.password_file") from error
 
 
 _FILE_REMEDY = "may this user write there? The folder is set by `state`, or by sql.url"
