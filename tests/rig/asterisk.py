@@ -204,7 +204,7 @@ class Asterisk:
             return
         (self.folder / "run/asterisk.ctl").unlink(missing_ok=True)
         root = str(self.root)
-        enter = 'mount --bind "$1/tmp" "$2/tmp"; mount --bind "$1" "$2/mnt"; '
+        enter = 'mount --bind "$1" "$2/mnt"; mount --bind "$2/mnt/tmp" "$2/tmp"; '
         if root != "/":
             enter += 'mount --bind /dev "$2/dev"; mount --rbind /proc "$2/proc"; '
         script = f'set -e; {enter} exec chroot "$2" asterisk -f -C /mnt/etc/asterisk.conf'
