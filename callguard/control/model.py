@@ -154,6 +154,8 @@ class CallerGone:
     caller: str
     at: datetime
     cause: int | None = None
+    hung_up: bool = False
+    """The caller's phone asked for it."""
 
 
 @dataclass(frozen=True, slots=True)
