@@ -35,9 +35,9 @@ Step = tuple[State, tuple[Command, ...]]
 _MAYBE_THERE = (Presence.REQUESTED, Presence.PRESENT)
 
 
-def begin(decision_id: str, caller: str) -> State:
+def begin(decision_id: str, guard: str, caller: str) -> State:
     """The first state of a call: its caller leg has arrived and the lists are being asked."""
-    return Deciding(Call(decision_id, caller))
+    return Deciding(Call(decision_id, guard, caller))
 
 
 def advance(state: State, event: Event, policy: CallPolicy) -> Step:
@@ -81,7 +81,7 @@ def _is_about_another_leg(state: State, event: Event) -> bool:
             return not isinstance(state, HandedOver) and event.callee != call.callee
         case m.CallerGone() | m.CallerLeft() | m.CallerReplaced() | m.DialEnded():
             return event.caller != call.caller
-        case m.BridgeCreated():
+        case m.BridgeCreated() | m.CommandFailed(command=m.CreateBridge()):
             return isinstance(state, Done)
         case m.CommandFailed(
             command=m.CreateCallee(callee=callee) | m.Join(callee=callee) | m.Dial(callee=callee)
@@ -97,7 +97,7 @@ def _release_stray(event: Event) -> tuple[Command, ...]:
     match event:
         case m.CalleeReady(callee) | m.CommandFailed(command=m.CreateCallee(callee=callee), gone=False):
             return (m.HangUp(callee, HangupReason.NORMAL),)
-        case m.BridgeCreated(bridge):
+        case m.BridgeCreated(bridge) | m.CommandFailed(command=m.CreateBridge(bridge), gone=False):
             return (m.DeleteBridge(bridge),)
         case _:
             return ()

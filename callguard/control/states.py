@@ -52,7 +52,8 @@ class Call:
     """What is known of a call, whatever its state."""
 
     id: str
-    """The decision's id; the ids of the callee legs and the bridge derive from it."""
+    """The decision's id. With the guard's name, the ids of the callee legs and the bridge derive from it."""
+    guard: str
     caller: str
     decision: Decision | None = None
     recorded: bool = False
@@ -74,10 +75,10 @@ class Call:
 
     @property
     def bridge_id(self) -> str:
-        return f"callguard-{self.id}"
+        return f"{self.guard}-{self.id}"
 
     def callee_id(self, number: int) -> str:
-        return f"callguard-{self.id}-{number}"
+        return f"{self.guard}-{self.id}-{number}"
 
     @property
     def caller_gone(self) -> bool:

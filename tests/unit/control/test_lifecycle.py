@@ -54,7 +54,7 @@ class Run:
     """One call driven through the lifecycle, with the commands of the last event at hand."""
 
     policy: CallPolicy = POLICY
-    state: State = field(default_factory=lambda: begin(ID, CALLER))
+    state: State = field(default_factory=lambda: begin(ID, "callguard", CALLER))
     commands: tuple[Command, ...] = ()
 
     def after(self, *events: Event) -> "Run":
@@ -298,7 +298,7 @@ class World:
     def __init__(self, policy: CallPolicy, decided: Decision, data: st.DataObject) -> None:
         self.policy = policy
         self.data = data
-        self.state: State = begin(ID, CALLER)
+        self.state: State = begin(ID, "callguard", CALLER)
         self.now = 0.0
         self.pending: list[tuple[Event, ...]] = [(m.Decided(decided),)]
         """Alternatives for each answer that is due; the first is how it goes when all is well."""
@@ -458,7 +458,7 @@ class World:
         raise AssertionError(f"the call never ends: {self.state}")
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=600, deadline=None)
 @given(st.data())
 def test_whatever_the_order_of_events_every_call_is_released_and_recorded_once(data: st.DataObject) -> None:
     decided = decision(
@@ -490,6 +490,14 @@ def test_a_leg_that_appears_after_the_end_is_hung_up() -> None:
     assert run.after(m.CalleeReady(SECOND_CALLEE)).gives(m.HangUp) == [
         m.HangUp(SECOND_CALLEE, HangupReason.NORMAL)
     ]
+
+
+def test_a_bridge_that_may_have_been_made_is_deleted_even_after_the_end() -> None:
+    run = Run().after(m.Decided(decision()), m.CalleeReady(CALLEE), m.CallerGone(CALLER, at(1)))
+    run.after(m.CalleeGone(CALLEE, at(1)), m.TimerExpired(Timer.CLOSE, at(6)), m.Recorded(decision()))
+    assert run.outcome.result is Result.CANCELLED
+    run.after(m.CommandFailed(m.CreateBridge(BRIDGE), gone=False, why="no answer"))
+    assert run.gives(m.DeleteBridge) == [m.DeleteBridge(BRIDGE)]
 
 
 def test_the_first_state_waits_for_the_decision() -> None:
