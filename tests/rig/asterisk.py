@@ -80,11 +80,13 @@ class Agent:
 
 
 AGENTS = (
-    Agent("agent1", "agents-bridge", "101"),
+    Agent("agent1", "agents", "101"),
     Agent("agent2", "agents-screen", "102"),
     Agent("agent3", "plain", "103"),
+    Agent("bare-bridge", "bare-bridge", "104"),
+    Agent("bare-screen", "bare-screen", "105"),
 )
-"""One agent for each way to place a call: bridge, screen, no guard."""
+"""One agent for each way to place a call: bridge, screen, no guard; the guard with no dialplan around it."""
 
 
 @cache
@@ -166,6 +168,7 @@ class Asterisk:
             if template.name == "extensions.conf":
                 text += self._dialplan
             (self.folder / "etc" / template.name).write_text(text)
+        shutil.copy(_REPOSITORY / "dialplan/callguard.conf", self.folder / "etc")
         for name in _EMPTY:
             (self.folder / "etc" / f"{name}.conf").touch()
         shutil.copy(self.root / "etc/asterisk/indications.conf", self.folder / "etc")

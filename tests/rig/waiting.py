@@ -13,7 +13,7 @@ class WaitedInVainError(AssertionError):
     """What was awaited did not come in time."""
 
 
-def wait_for(what: str, probe: Callable[[], T], *, seconds: float = 10.0) -> T:
+def wait_for(what: str, probe: Callable[[], T | None], *, seconds: float = 10.0) -> T:
     """Ask `probe` until it gives something true, and return that.
 
     Raises WaitedInVainError, naming `what`, after `seconds`.

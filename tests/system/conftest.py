@@ -1,0 +1,74 @@
+"""A real Asterisk and real carriers, one of each a session, and guards as a test wants them."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import SERVICES
+from tests.rig.asterisk import Asterisk, running_asterisk
+from tests.rig.guard import Guard
+from tests.rig.ports import CARRIER, CARRIER2
+from tests.rig.sipp import Sipp, carrier
+from tests.rig.site import Site
+
+StartSite = Callable[..., Site]
+"""Start a guard with these settings (see Guard) and give the site that it guards."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents:
+            item.add_marker(pytest.mark.system)
+
+
+@pytest.fixture(scope="session")
+def asterisk(pytestconfig: pytest.Config) -> Iterator[Asterisk]:
+    """An Asterisk for tests that leave it running."""
+    with running_asterisk() as running:
+        pytestconfig.stash[SERVICES]["asterisk"] = lambda: running.process
+        yield running
+
+
+@pytest.fixture(scope="session")
+def carrier1(asterisk: Asterisk) -> Iterator[Sipp]:
+    """The carrier of trunk `carrier`, which behaves by the number dialled."""
+    with carrier(CARRIER, asterisk.carrier_port) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def carrier2(asterisk: Asterisk) -> Iterator[Sipp]:
+    """The carrier of trunk `carrier2`, which answers every call."""
+    with carrier(CARRIER2, asterisk.carrier2_port, "carrier_answers") as running:
+        yield running
+
+
+@pytest.fixture
+def start_site(
+    asterisk: Asterisk, carrier1: Sipp, carrier2: Sipp, tmp_path: Path, pytestconfig: pytest.Config
+) -> Iterator[StartSite]:
+    """Start a guard and have a site; at the end, nothing may be left on its Asterisk."""
+    guards: list[Guard] = []
+
+    def start(**settings: Any) -> Site:
+        guard = Guard(asterisk, tmp_path / f"guard{len(guards)}", **settings)
+        guards.append(guard)
+        pytestconfig.stash[SERVICES]["guard"] = lambda: guard.process
+        guard.start()
+        return Site(asterisk, carrier1, carrier2, guard)
+
+    yield start
+    try:
+        asterisk.wait_empty()
+    finally:
+        for guard in guards:
+            guard.close()
+
+
+@pytest.fixture
+def site(start_site: StartSite) -> Site:
+    """A site whose guard has nothing set but where Asterisk is."""
+    return start_site()
