@@ -5,12 +5,18 @@ Each check takes a value, gives it back, and raises Wrong. Nothing here reads a 
 
 import re
 from collections.abc import Collection
+from typing import TypeVar
 from urllib.parse import SplitResult, parse_qs, urlsplit
 
 import phonenumbers
 
 LONGEST_TEXT = 4096
 """Characters; a longer text in a setting is a mistake."""
+
+
+MOST_TRUNKS = 20
+
+T = TypeVar("T")
 
 
 class Wrong(ValueError):
@@ -149,3 +155,10 @@ def caller_id(text: str) -> str:
     if not re.fullmatch(r"\+?[0-9]{2,20}", text):
         raise Wrong("is not a number", "2 to 20 digits, with + before them or not")
     return text
+
+
+def trunks(given: tuple[T, ...]) -> tuple[T, ...]:
+    # Not pydantic's own length check: that one counts only the trunks without an error.
+    if not 1 <= len(given) <= MOST_TRUNKS:
+        raise Wrong(f"cannot be a list of {len(given)}", f"1 to {MOST_TRUNKS} tables")
+    return given

@@ -25,7 +25,7 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from callguard.config.checks import Wrong
+from callguard.config.checks import MOST_TRUNKS, Wrong
 from callguard.config.sections import SecretSection, Section, Settings
 from callguard.errors import ConfigurationError
 from callguard.screening.model import Verdict
@@ -343,7 +343,7 @@ def _expected(field: FieldInfo | None) -> str:
     if get_origin(kind) is tuple:
         inner = get_args(kind)[0]
         many = isinstance(inner, type) and issubclass(inner, Section)
-        return "1 to 20 tables" if many else "a list of texts"
+        return f"1 to {MOST_TRUNKS} tables" if many else "a list of texts"
     if isinstance(kind, type) and issubclass(kind, Section):
         return "a section with the keys " + ", ".join(kind.model_fields)
     lengths = {

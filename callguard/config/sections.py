@@ -221,7 +221,7 @@ class Settings(Section):
     asterisk: AsteriskSettings = AsteriskSettings()
     ami: AmiSettings = AmiSettings()
     numbers: NumberSettings = NumberSettings()
-    trunks: Annotated[tuple[TrunkSettings, ...], Field(min_length=1, max_length=20)] = (TrunkSettings(),)
+    trunks: Annotated[tuple[TrunkSettings, ...], AfterValidator(checks.trunks)] = (TrunkSettings(),)
     defaults: DefaultSettings = DefaultSettings()
     failure: FailureSettings = FailureSettings()
     redis: RedisSettings = RedisSettings()
