@@ -1,0 +1,89 @@
+"""What Prometheus reads of a guard."""
+
+from datetime import UTC, datetime
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from callguard.numbers import Number, NumberKind
+from callguard.screening.model import CallFacts, Decision, Mode, Reason, Screened, Verdict
+from callguard.telemetry.metrics import Metrics
+
+
+def decision(verdict: Verdict, reason: Reason, origin: str | None = "redis") -> Decision:
+    facts = CallFacts(
+        datetime(2026, 1, 1, tzinfo=UTC), "081", Number(NumberKind.SUBSCRIBER, "+6281"), Mode.BRIDGE
+    )
+    return Decision("1", "1", facts, Screened(verdict, reason, (), "r"), None, origin)
+
+
+def value(metrics: Metrics, name: str, **labels: str) -> float | None:
+    return metrics.registry.get_sample_value(name, labels)
+
+
+def test_decisions_are_counted_by_verdict_and_reason() -> None:
+    metrics = Metrics()
+    metrics.decided(decision(Verdict.REFUSE, Reason.OPT_OUT), 0.0003)
+    metrics.decided(decision(Verdict.REFUSE, Reason.OPT_OUT, "sql"), 0.0003)
+    metrics.decided(decision(Verdict.ALLOW, Reason.EMERGENCY, None), 0.0003)
+    assert value(metrics, "callguard_decisions_total", verdict="refuse", reason="opt-out") == 2
+    assert value(metrics, "callguard_decisions_total", verdict="allow", reason="emergency") == 1
+    assert value(metrics, "callguard_lookups_total", origin="sql") == 1
+    assert value(metrics, "callguard_lookups_total", origin="none") == 1
+
+
+def test_every_verdict_and_reason_is_there_from_the_start_so_that_a_first_one_is_a_rise() -> None:
+    assert value(Metrics(), "callguard_decisions_total", verdict="refuse", reason="guard-unavailable") == 0
+
+
+def test_times_from_a_tenth_of_a_millisecond_to_a_second_are_told_apart() -> None:
+    metrics = Metrics()
+    for seconds in (0.00009, 0.00019, 0.9):
+        metrics.decided(decision(Verdict.ALLOW, Reason.NOT_LISTED), seconds)
+        metrics.recorded(seconds)
+    for name in ("check", "journal"):
+        assert value(metrics, f"callguard_{name}_seconds_bucket", le="0.0001") == 1
+        assert value(metrics, f"callguard_{name}_seconds_bucket", le="0.0002") == 2
+        assert value(metrics, f"callguard_{name}_seconds_bucket", le="1.0") == 3
+
+
+def test_calls_in_progress_go_up_and_down_by_mode() -> None:
+    metrics = Metrics()
+    metrics.call_began(Mode.BRIDGE)
+    metrics.call_began(Mode.BRIDGE)
+    metrics.call_ended(Mode.BRIDGE)
+    assert value(metrics, "callguard_calls_in_progress", mode="bridge") == 1
+    assert value(metrics, "callguard_calls_in_progress", mode="screen") == 0
+
+
+def test_the_cache_is_in_one_state_at_a_time_and_cold_until_it_is_known() -> None:
+    metrics = Metrics()
+    assert value(metrics, "callguard_cache_state", state="cold") == 1
+    metrics.cache_state("warm")
+    states = {
+        state: value(metrics, "callguard_cache_state", state=state) for state in ("warm", "cold", "away")
+    }
+    assert states == {"warm": 1, "cold": 0, "away": 0}
+
+
+def test_reconnects_and_events_and_the_spool_are_told() -> None:
+    metrics = Metrics()
+    metrics.reconnected("asterisk")
+    metrics.ari_event()
+    metrics.ari_event_dropped()
+    metrics.spool_depth(lambda: 3)
+    assert value(metrics, "callguard_reconnects_total", service="asterisk") == 1
+    assert value(metrics, "callguard_ari_events_total", fate="taken") == 1
+    assert value(metrics, "callguard_ari_events_total", fate="dropped") == 1
+    assert value(metrics, "callguard_spooled_records") == 3
+
+
+def test_two_guards_in_one_process_do_not_mix() -> None:
+    first, second = Metrics(), Metrics()
+    first.ari_event()
+    assert value(second, "callguard_ari_events_total", fate="taken") == 0
+
+
+def test_the_page_is_what_prometheus_reads_and_explains_each_metric() -> None:
+    families = list(text_string_to_metric_families(Metrics().page().decode()))
+    assert len(families) > 8
+    assert all(family.name.startswith("callguard_") and family.documentation for family in families)
