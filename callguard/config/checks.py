@@ -139,6 +139,12 @@ def digit_list(text: str) -> str:
     return text
 
 
+def prefix(text: str) -> str:
+    if not re.fullmatch(r"[0-9]{1,8}", text):
+        raise Wrong("is not a prefix", "1 to 8 digits, such as 00 or 001")
+    return text
+
+
 def emergency(text: str) -> str:
     if not re.fullmatch(r"[0-9]{2,15}", text):
         raise Wrong("is not a number", "2 to 15 digits")

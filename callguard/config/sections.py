@@ -124,6 +124,9 @@ class NumberSettings(Section):
     """The area code, without trunk 0, that local numbers (dialled without one) belong to."""
     outside_line: Annotated[str, AfterValidator(checks.digit_list)] = ""
     """The digits that the agents dial first to get an outside line, such as 9; comma-separated if several."""
+    international: tuple[Annotated[str, AfterValidator(checks.prefix)], ...] = ()
+    """The international prefixes in use. Empty: the region's own (for Indonesia 00, 001, 007, 008, 009 and
+    01017, where a number that may be read with two of them is refused)."""
     emergency: tuple[Annotated[str, AfterValidator(checks.emergency)], ...] = ()
     """Emergency numbers besides those of the region's numbering plan."""
     internal: tuple[Annotated[str, AfterValidator(checks.extension)], ...] = ()
