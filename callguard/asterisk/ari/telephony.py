@@ -1,0 +1,125 @@
+"""The Telephony port over ARI: sending, order and retries."""
+
+import asyncio
+from dataclasses import dataclass, field
+
+from callguard.asterisk.ari.backoff import Backoff
+from callguard.asterisk.ari.client import AriClient
+from callguard.asterisk.ari.requests import requests
+from callguard.control.model import (
+    Announce,
+    CreateBridge,
+    CreateCallee,
+    DeleteBridge,
+    Dial,
+    HangUp,
+    Join,
+    Release,
+    SetVariables,
+    TelephonyCommand,
+    Watch,
+)
+from callguard.errors import AsteriskUnreachable, Conflict, NotFound
+
+RETRY_FIRST = 0.05
+RETRY_LONGEST = 1.0
+"""Seconds before a further attempt, doubling from the first to the longest."""
+
+
+@dataclass(slots=True, eq=False)
+class _Turn:
+    """A command's place in the order of those for the same channel or bridge."""
+
+    by_websocket: bool
+    """So far: what follows on the websocket, too, cannot overtake it."""
+    done: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+
+
+class AriTelephony:
+    """The Telephony port over one AriClient.
+
+    Only Announce goes by HTTP alone: it waits for the channel (answer), and what is sent to the same channel
+    later may wait for the end of its prompt. All else is sent to legs that idle in Stasis or wait in a
+    bridge, where a request waits for no more than the switch to the channel's thread; HangUp and DeleteBridge
+    wait for nothing.
+    """
+
+    def __init__(self, client: AriClient) -> None:
+        self._client = client
+        self._last: dict[str, _Turn] = {}
+
+    async def execute(self, command: TelephonyCommand) -> None:
+        """Carry one command out; see control.ports.Telephony, also for what it raises.
+
+        Commands for the same channel or bridge are sent in the order of these calls. Those that go by the
+        websocket are sent at once; where one of two goes by HTTP, the later waits for the earlier's answer.
+        """
+        touched = _touched(command)
+        turn = _Turn(self._client.has_socket and not isinstance(command, Announce))
+        earlier = {before for name in touched if (before := self._last.get(name))}
+        self._last.update(dict.fromkeys(touched, turn))
+        try:
+            if not turn.by_websocket or not all(before.by_websocket for before in earlier):
+                await _all_done(earlier)
+            await self._attempts(command, turn, earlier)
+        except NotFound:
+            if not isinstance(command, DeleteBridge):  # a bridge that is gone is as wanted
+                raise
+        finally:
+            turn.done.set_result(None)
+            for name in touched:
+                if self._last.get(name) is turn:
+                    del self._last[name]
+
+    async def _attempts(self, command: TelephonyCommand, turn: _Turn, earlier: set[_Turn]) -> None:
+        """Try until Asterisk has spoken, beginning no attempt later than the client's time limit."""
+        loop = asyncio.get_running_loop()
+        begin = loop.time()
+        backoff = Backoff(RETRY_FIRST, RETRY_LONGEST)
+        wanted = requests(command, self._client.app)
+        try:
+            await self._client.send(wanted, quick=turn.by_websocket)
+        except AsteriskUnreachable as error:
+            failure = error
+        else:
+            return
+        # The websocket may be stuck behind another channel's request, or gone: HTTP from here on.
+        turn.by_websocket = False
+        await _all_done(earlier)
+        while loop.time() - begin < self._client.seconds:
+            await asyncio.sleep(backoff.next())
+            self._client.counts.retries += 1
+            try:
+                await self._client.send(wanted, quick=turn.by_websocket)
+            except AsteriskUnreachable as error:
+                failure = error
+            except Conflict:
+                # An attempt whose answer was lost has done it: the ids are ours alone, a channel is dialled
+                # once, and one that was released is no longer in Stasis.
+                if isinstance(command, CreateBridge | CreateCallee | Dial | Announce | Release):
+                    return
+                raise
+            else:
+                return
+        raise failure
+
+
+async def _all_done(turns: set[_Turn]) -> None:
+    """Bounded, as each command's attempts are."""
+    if turns:
+        await asyncio.wait([turn.done for turn in turns])
+
+
+def _touched(command: TelephonyCommand) -> tuple[str, ...]:
+    """The channels and bridges whose order of commands this one belongs to."""
+    match command:
+        case CreateBridge(bridge) | DeleteBridge(bridge):
+            return (bridge,)
+        case CreateCallee(callee, caller) | Dial(callee, caller):
+            return (callee, caller)
+        case Join(bridge, caller, callee):
+            return (bridge, caller, callee)
+        case SetVariables(channel) | Watch(channel) | HangUp(channel):
+            return (channel,)
+        case Release(caller) | Announce(caller):
+            return (caller,)
