@@ -189,7 +189,7 @@ def _preparing(state: Preparing, event: Event, policy: CallPolicy) -> Step:
     call = state.call
     match event:
         case _ if call.caller_gone:
-            return _close(call, policy, Result.CANCELLED)
+            return close(call, policy, Result.CANCELLED)
         case m.Recorded(decision) if decision.verdict is Verdict.REFUSE:
             return _refuse_after_all(call, decision, policy)
         case m.CalleeGone(cause=cause, sip=sip):
@@ -197,11 +197,11 @@ def _preparing(state: Preparing, event: Event, policy: CallPolicy) -> Step:
         case m.CommandFailed(command=m.CreateCallee(callee=callee), gone=True) if callee == call.callee:
             return _next_trunk(call, None, None, policy, caller_is_in=state.caller_is_in)
         case m.CommandFailed(command=m.CreateCallee(callee=callee)) if callee == call.callee:
-            return _close(call, policy, Result.FAILED, HangupReason.CONGESTION)
+            return close(call, policy, Result.FAILED, HangupReason.CONGESTION)
         case m.CommandFailed(command=m.CreateBridge() | m.Join()):
-            return _close(call, policy, Result.FAILED, HangupReason.CONGESTION)
+            return close(call, policy, Result.FAILED, HangupReason.CONGESTION)
         case m.TimerExpired(timer=Timer.PREPARE):
-            return _close(call, policy, Result.FAILED, HangupReason.CONGESTION)
+            return close(call, policy, Result.FAILED, HangupReason.CONGESTION)
         case m.Joined():
             state = replace(state, joined=True, caller_is_in=True)
         case _:
@@ -224,7 +224,7 @@ def _dialling(state: Dialling, event: Event, policy: CallPolicy) -> Step:
     call = state.call
     match event:
         case _ if call.caller_gone:
-            return _close(call, policy, Result.CANCELLED)
+            return close(call, policy, Result.CANCELLED)
         case m.CalleeAnswered():
             return Talking(call), (m.CancelTimer(Timer.RING),)
         case m.CalleeRinging() | m.CalleeProgressed():
@@ -232,19 +232,19 @@ def _dialling(state: Dialling, event: Event, policy: CallPolicy) -> Step:
         case m.CalleeGone(cause=cause, sip=sip) if not state.progressed:
             return _next_trunk(call, cause, sip, policy, caller_is_in=True)
         case m.CalleeGone(cause=cause, sip=sip):
-            return _close(call, policy, *failure(cause, sip))
+            return close(call, policy, *failure(cause, sip))
         case m.TimerExpired(timer=Timer.RING):
-            return _close(call, policy, Result.NO_ANSWER, HangupReason.NO_ANSWER)
+            return close(call, policy, Result.NO_ANSWER, HangupReason.NO_ANSWER)
         case m.CommandFailed(command=m.Dial(), gone=False):
             # If the leg is gone, its own event brings the cause.
-            return _close(call, policy, Result.FAILED, HangupReason.CONGESTION)
+            return close(call, policy, Result.FAILED, HangupReason.CONGESTION)
         case _:
             return state, ()
 
 
 def _talking(state: Talking, event: Event, policy: CallPolicy) -> Step:
     if state.call.caller_gone or isinstance(event, m.CalleeGone):
-        return _close(state.call, policy, Result.ANSWERED)
+        return close(state.call, policy, Result.ANSWERED)
     return state, ()
 
 
@@ -252,7 +252,7 @@ def _handing_over(state: HandingOver, event: Event, policy: CallPolicy) -> Step:
     call = state.call
     match event:
         case _ if call.caller_gone:
-            return _close(call, policy, Result.CANCELLED)
+            return close(call, policy, Result.CANCELLED)
         case m.Recorded(decision) if decision.verdict is Verdict.REFUSE:
             return _refuse_after_all(call, decision, policy)
         case m.Recorded() if not state.released:
@@ -261,7 +261,7 @@ def _handing_over(state: HandingOver, event: Event, policy: CallPolicy) -> Step:
             return HandedOver(call), ()
         case m.CommandFailed(command=m.SetVariables() | m.Release(), gone=False):
             # Without its verdict the dialplan would go by the failure policy: end the call here instead.
-            return _close(call, policy, Result.FAILED, HangupReason.CONGESTION)
+            return close(call, policy, Result.FAILED, HangupReason.CONGESTION)
         case _:
             return state, ()
 
@@ -273,10 +273,10 @@ def _handed_over(state: HandedOver, event: Event) -> Step:
             return replace(state, dial_result=result), ()
         case m.CallerGone(cause=cause, hung_up=hung_up):
             if call.answered_at is not None:
-                return _finish(call, Result.ANSWERED)
+                return finish(call, Result.ANSWERED)
             if state.dial_result is not None:
-                return _finish(call, state.dial_result)
-            return _finish(call, Result.CANCELLED if hung_up else failure(cause)[0])
+                return finish(call, state.dial_result)
+            return finish(call, Result.CANCELLED if hung_up else failure(cause)[0])
         case _:
             return state, ()
 
@@ -284,7 +284,7 @@ def _handed_over(state: HandedOver, event: Event) -> Step:
 def _refusing(state: Refusing, event: Event, policy: CallPolicy) -> Step:
     call = state.call
     if call.caller_gone:
-        return _close(call, policy, Result.CANCELLED)
+        return close(call, policy, Result.CANCELLED)
     if isinstance(event, m.Recorded):
         return announce(call, event.decision, policy)
     return state, ()
@@ -304,15 +304,15 @@ def _announcing(state: Announcing, event: Event, policy: CallPolicy) -> Step:
     call = state.call
     match event:
         case _ if call.caller_gone:
-            closing, commands = _close(call, policy, Result.PROMPT_CUT)
+            closing, commands = close(call, policy, Result.PROMPT_CUT)
         case m.PromptFinished(heard=True):
-            closing, commands = _close(call, policy, Result.PROMPT_HEARD, HangupReason.REJECTED)
+            closing, commands = close(call, policy, Result.PROMPT_HEARD, HangupReason.REJECTED)
         case (
             m.PromptFinished()
             | m.TimerExpired(timer=Timer.PROMPT)
             | m.CommandFailed(command=m.Announce(), gone=False)
         ):
-            closing, commands = _close(call, policy, Result.PROMPT_FAILED, HangupReason.REJECTED)
+            closing, commands = close(call, policy, Result.PROMPT_FAILED, HangupReason.REJECTED)
         case _:
             call, commands = _drop_unwanted(call, event)
             return replace(state, call=call), commands
@@ -329,8 +329,8 @@ def _closing(state: Closing, event: Event, policy: CallPolicy) -> Step:
     else:
         call, commands = _drop_unwanted(call, event)
     if call.settled:
-        done, finish = _finish(call, state.result)
-        return done, (*commands, m.CancelTimer(Timer.CLOSE), *finish)
+        done, last = finish(call, state.result)
+        return done, (*commands, m.CancelTimer(Timer.CLOSE), *last)
     if overdue:
         commands += (m.StartTimer(Timer.CLOSE, policy.close_seconds),)
     return replace(state, call=call), commands
@@ -348,7 +348,7 @@ def _next_trunk(
         call = replace(call, attempt=call.attempt + 1)
         preparing, commands = place(call, decision, policy, caller_is_in=caller_is_in)
         return preparing, (m.CancelTimer(Timer.RING), *commands)
-    return _close(call, policy, *failure(cause, sip))
+    return close(call, policy, *failure(cause, sip))
 
 
 def _refuse_after_all(call: Call, decision: Decision, policy: CallPolicy) -> Step:
@@ -363,19 +363,20 @@ def _refuse_after_all(call: Call, decision: Decision, policy: CallPolicy) -> Ste
     return announcing, (*commands, m.SetVariables(call.caller, policy.variables(decision)), *prompt)
 
 
-def _close(
+def close(
     call: Call,
     policy: CallPolicy,
     result: Result,
     caller_reason: HangupReason = HangupReason.NORMAL,
 ) -> Step:
+    """Release whatever the call still has; its result is known."""
     commands = _release(call, caller_reason, (Presence.PRESENT,))
     if call.bridge is Presence.PRESENT:
         call = replace(call, bridge=Presence.GONE)
     cancel = (m.CancelTimer(Timer.PREPARE), m.CancelTimer(Timer.RING))
     if call.settled:
-        done, finish = _finish(call, result)
-        return done, (*cancel, *commands, *finish)
+        done, last = finish(call, result)
+        return done, (*cancel, *commands, *last)
     timer = m.StartTimer(Timer.CLOSE, policy.close_seconds)
     return Closing(call, result, caller_reason), (*cancel, *commands, timer)
 
@@ -407,7 +408,8 @@ def _drop_unwanted(call: Call, event: Event) -> tuple[Call, tuple[Command, ...]]
             return call, ()
 
 
-def _finish(call: Call, result: Result) -> Step:
+def finish(call: Call, result: Result) -> Step:
+    """Nothing of the call is left: give its outcome to the journal."""
     ends = [at for at in (call.callee_gone_at, call.caller_gone_at) if at is not None]
     ended_at: datetime = min(ends)
     callee_first = call.callee_gone_at is not None and ended_at == call.callee_gone_at
