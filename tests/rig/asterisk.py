@@ -177,15 +177,22 @@ class Asterisk:
         self._link_data()
 
     def _link_data(self) -> None:
-        """Asterisk's own data, by links, in a folder where a test can put sounds beside."""
+        """Asterisk's own data, by links, with folders of sounds where a test can put some beside."""
         data = self.folder / "data"
-        sounds = data / "sounds"
-        sounds.mkdir(exist_ok=True)
-        for source in (self.root / "usr/share/asterisk").iterdir():
+        installed = Path("/usr/share/asterisk")
+        for source in self._inside(installed).iterdir():
             if source.name != "sounds":
-                (data / source.name).symlink_to(f"/usr/share/asterisk/{source.name}")
-        for source in (self.root / "usr/share/asterisk/sounds").iterdir():
-            (sounds / source.name).symlink_to(f"/usr/share/asterisk/sounds/{source.name}")
+                (data / source.name).symlink_to(installed / source.name)
+        (self.sounds / "en").mkdir(parents=True)
+        spoken = next(
+            path for path in self._inside(installed / "sounds").glob("en*") if not path.is_symlink()
+        )
+        for source in spoken.iterdir():
+            (self.sounds / "en" / source.name).symlink_to(installed / "sounds" / spoken.name / source.name)
+
+    def _inside(self, path: Path) -> Path:
+        """Where a path of Asterisk's root lies here."""
+        return self.root / path.relative_to("/")
 
     @property
     def process(self) -> Process:
