@@ -1,10 +1,12 @@
 """What call control needs from the outside, as Protocols; asterisk, lists and journal have the adapters."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Protocol
 
-from callguard.control.model import Arrival, Outcome, TelephonyCommand
-from callguard.screening.model import Decision, Hits
+from callguard.control.model import Outcome, TelephonyCommand
+from callguard.control.sight import Sight
+from callguard.screening.model import CallFacts, Decision, Hits
 
 
 class Telephony(Protocol):
@@ -19,6 +21,12 @@ class Telephony(Protocol):
 
         Raises NotFound, Conflict, Rejected, AsteriskUnreachable or AsteriskForbidden.
         """
+
+    async def look(self) -> Sight:
+        """All channels and bridges, as they are now. Raises AsteriskError."""
+
+    async def answered_at(self, channel: str) -> datetime | None:
+        """When a caller leg was answered, as Asterisk tells (UTC); None if it was not, or is gone."""
 
 
 class Lists(Protocol):
@@ -48,7 +56,19 @@ class Journal(Protocol):
         """This guard's decisions on this PBX that have no outcome yet, oldest first. Raises SqlError."""
 
 
-class Arrivals(Protocol):
-    """Who is told of a caller leg that asks for a guard."""
+class Observer(Protocol):
+    """Who is told what happens, for logs and metrics. Nothing here may wait or raise."""
 
-    def arrived(self, arrival: Arrival) -> None: ...
+    def decided(self, decision: Decision, seconds: float) -> None:
+        """A decision was made; `seconds` is how long it took from the leg's arrival."""
+
+    def recorded(self, decision: Decision, seconds: float) -> None:
+        """The decision is durable; `seconds` is how long the journal took. It is the one acted on."""
+
+    def unrecorded(self, decision: Decision, why: str) -> None:
+        """The decision could be kept neither in SQL nor in the spool."""
+
+    def moved(self, facts: CallFacts | None, old: str, event: str, new: str) -> None:
+        """A call went from one state to another."""
+
+    def ended(self, outcome: Outcome) -> None: ...
