@@ -409,7 +409,8 @@ class World:
                 gone: Event = m.CalleeGone(channel, now, cause=16)
                 if not channel.startswith("callguard-") and channel != "callee-by":
                     gone = m.CallerGone(channel, now, cause=16)
-                self.pending.append((gone, lost))
+                # After the end, a stray that cannot be hung up is left to the regular look at Asterisk.
+                self.pending.append((gone,) if isinstance(self.state, Done) else (gone, lost))
             case m.DeleteBridge(bridge):
                 self.bridges.discard(bridge)
                 self.pending.append((lost,))
