@@ -127,9 +127,9 @@ def user(text: str) -> str:
     return text
 
 
-def digits_or_empty(text: str) -> str:
-    if not re.fullmatch(r"[0-9]{0,20}", text):
-        raise Wrong("is not digits", "digits, such as 021, or empty")
+def area_code(text: str) -> str:
+    if not re.fullmatch(r"[0-9]{0,6}", text):
+        raise Wrong("is not an area code", "up to 6 digits, such as 21, or empty")
     return text
 
 
@@ -152,8 +152,9 @@ def emergency(text: str) -> str:
 
 
 def extension(text: str) -> str:
-    if not re.fullmatch(r"[0-9X*#]{1,20}", text):
-        raise Wrong("is not an extension", "1 to 20 digits, * or #, with X for any digit, such as 1XX")
+    longest = 20 if set(text) & set("*#") else 8  # one of eleven X would let every number through unscreened
+    if not re.fullmatch(rf"[0-9X*#]{{1,{longest}}}", text):
+        raise Wrong("is not an extension", "up to 8 digits, or 20 with * or #; X for any digit, such as 1XX")
     return text
 
 

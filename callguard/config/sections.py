@@ -120,7 +120,7 @@ class NumberSettings(Section):
     """How dialled digits are read."""
 
     region: Annotated[str, AfterValidator(checks.region)] = "ID"
-    area_code: Annotated[str, AfterValidator(checks.digits_or_empty)] = ""
+    area_code: Annotated[str, AfterValidator(checks.area_code)] = ""
     """The area code, without trunk 0, that local numbers (dialled without one) belong to."""
     outside_line: Annotated[str, AfterValidator(checks.digit_list)] = ""
     """The digits that the agents dial first to get an outside line, such as 9; comma-separated if several."""

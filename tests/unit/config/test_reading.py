@@ -1,9 +1,6 @@
 """Settings as administrators get them wrong: every error names the place and what is right."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -358,11 +355,3 @@ def test_any_bytes_give_settings_or_a_configuration_error(
 def test_any_variable_gives_settings_or_a_configuration_error(name: str, value: str) -> None:
     environ = {f"CALLGUARD_{name}": value, "CALLGUARD_TRUNKS": value}
     assert is_settings_or_readable_errors(outcome(None, environ))
-
-
-def test_help_does_not_wait_for_the_settings_to_be_imported() -> None:
-    program = "import sys, callguard.__main__; print('pydantic' in sys.modules, 'asyncio' in sys.modules)"
-    done = subprocess.run(
-        [sys.executable, "-c", program], check=True, capture_output=True, text=True, env=dict(os.environ)
-    )
-    assert done.stdout.split() == ["False", "False"]
