@@ -256,7 +256,12 @@ def _open_sqlite(path: Path, timeout: float) -> sa.Engine:
 def _make_private_file(path: Path) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with suppress(FileExistsError):
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600)
+        if os.geteuid() == 0:
+            # An administrator's first command must not lock the service's own user out of its database.
+            owner = path.parent.stat()
+            os.fchown(descriptor, owner.st_uid, owner.st_gid)
+        os.close(descriptor)
     # Two processes that both switch a new file to WAL would fail, not wait: the folder's lock makes them.
     with _folder_lock(path.parent), closing(sqlite3.connect(path, timeout=5)) as connection:
         connection.execute("PRAGMA journal_mode=WAL")

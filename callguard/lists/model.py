@@ -1,0 +1,99 @@
+"""The words of the internal lists as types, and what a new entry may hold. Pure."""
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from callguard.errors import InputError
+from callguard.screening.model import Category, Entry
+
+LONGEST_TEXT = 500
+"""Characters of a reason, a source or a name."""
+LONGEST_PROJECT = 100
+
+_E164 = re.compile(r"\+[1-9][0-9]{1,14}", re.ASCII)
+_CATEGORY = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", re.ASCII)
+_LONGEST_CATEGORY = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A place in one database's change log: the version of the internal lists."""
+
+    database: str
+    """The database's own id."""
+    position: int
+    """0 before the first change."""
+    at: int
+    """Microseconds since 1970 of the change at that position; 0 before the first. A database restored from
+    a backup gives a position a second time, to another change: this tells them apart."""
+
+    def covers(self, other: "Mark") -> bool:
+        """Tell whether lists of this version hold all that lists of the other version hold, as far as the
+        two marks can show it."""
+        return self == other or (self.database == other.database and self.position > other.position)
+
+
+class Action(StrEnum):
+    """What a change did to an entry."""
+
+    ADD = "add"
+    REMOVE = "remove"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A row of the change log."""
+
+    position: int
+    at: datetime
+    """UTC."""
+    who: str
+    why: str
+    action: Action
+    entry: Entry
+    """The entry as it was added."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewEntry:
+    """An entry to be added. Raises InputError, naming the field, for what cannot be stored or used."""
+
+    number: str
+    """E.164 with the plus sign."""
+    added_by: str
+    category: str = Category.CUSTOMER_REQUEST
+    project: str | None = None
+    reason: str = ""
+    source: str = ""
+    expires_at: datetime | None = None
+    """Aware."""
+
+    def __post_init__(self) -> None:
+        if not _E164.fullmatch(self.number):
+            raise InputError(
+                "not a telephone number", where="number", allowed="E.164, such as +6281234567890"
+            )
+        if len(self.category) > _LONGEST_CATEGORY or not _CATEGORY.fullmatch(self.category):
+            known = ", ".join(Category)
+            allowed = f"{known}, or a word of your own: a-z, 0-9 and -, up to {_LONGEST_CATEGORY}"
+            raise InputError("not a category", where="category", allowed=allowed)
+        check_text("by", self.added_by, required=True)
+        check_text("reason", self.reason)
+        check_text("source", self.source)
+        if self.project is not None:
+            check_text("project", self.project, longest=LONGEST_PROJECT, required=True)
+        if self.expires_at is not None and self.expires_at.tzinfo is None:
+            raise InputError("a time without its zone", where="expires", allowed="a time with its zone")
+
+
+def check_text(field: str, text: str, *, longest: int = LONGEST_TEXT, required: bool = False) -> None:
+    """Refuse text that is too long, or that would disturb a screen or a file. Raises InputError."""
+    if required and not text.strip():
+        raise InputError("empty", where=field, allowed="some text")
+    if len(text) > longest:
+        raise InputError(f"{len(text)} characters", where=field, allowed=f"up to {longest} characters")
+    # isprintable is false for control and format characters, line breaks, and lone surrogates.
+    if not text.isprintable():
+        raise InputError("a character that cannot be printed", where=field, allowed="one line of text")

@@ -1,0 +1,80 @@
+"""Ask the database from asyncio: a few threads, a short queue, a bound on every wait."""
+
+import asyncio
+import queue
+import threading
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from callguard.errors import SqlError
+
+T = TypeVar("T")
+
+
+class SqlThreads:
+    """Threads that run blocking questions.
+
+    They are daemons, unlike those of concurrent.futures: a database that hangs must not keep the process from
+    ending. They therefore only read; a write that is cut off would leave its caller not knowing.
+    """
+
+    def __init__(self, *, timeout: float, count: int = 4, waiting: int = 256) -> None:
+        """`timeout`: seconds for one question, with its wait for a thread."""
+        self._timeout = timeout
+        self._count = count
+        self._questions: queue.Queue[_Question | None] = queue.Queue(waiting)
+        for index in range(count):
+            threading.Thread(target=self._work, name=f"lists-sql-{index}", daemon=True).start()
+
+    async def run(self, ask: Callable[[], T]) -> T:
+        """The answer to one question. Raises what it raises; SqlError if it is not answered in time."""
+        question = _Question(ask)
+        try:
+            self._questions.put_nowait(question)
+        except queue.Full:
+            raise SqlError("too many questions wait", remedy="is the database overloaded?") from None
+        try:
+            async with asyncio.timeout(self._timeout):
+                answer: T = await question.future
+                return answer
+        except TimeoutError as error:
+            raise SqlError(f"no answer in {self._timeout} s", remedy="is the database overloaded?") from error
+
+    def close(self) -> None:
+        """Let the threads end when their questions are answered; nobody waits for them."""
+        for _ in range(self._count):
+            try:
+                self._questions.put_nowait(None)
+            except queue.Full:
+                return
+
+    def _work(self) -> None:
+        while (question := self._questions.get()) is not None:
+            question.answer()
+
+
+class _Question:
+    def __init__(self, ask: Callable[[], Any]) -> None:
+        self._ask = ask
+        self._loop = asyncio.get_running_loop()
+        self.future: asyncio.Future[Any] = self._loop.create_future()
+
+    def answer(self) -> None:
+        if self.future.done():
+            return  # nobody waits any more
+        try:
+            answer, error = self._ask(), None
+        except Exception as raised:  # it is raised again where the answer is awaited
+            answer, error = None, raised
+        try:
+            self._loop.call_soon_threadsafe(self._settle, answer, error)
+        except RuntimeError:
+            return  # the loop was closed meanwhile
+
+    def _settle(self, answer: Any, error: Exception | None) -> None:
+        if self.future.done():
+            return
+        if error is None:
+            self.future.set_result(answer)
+        else:
+            self.future.set_exception(error)

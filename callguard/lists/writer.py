@@ -1,0 +1,81 @@
+"""Change the internal lists: SQL first, then Redis; the change is in force when that is done."""
+
+import asyncio
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import partial
+
+import redis.exceptions
+
+from callguard.errors import CacheError, SqlError
+from callguard.lists.cache import ListCache
+from callguard.lists.model import NewEntry
+from callguard.lists.store import ListStore
+from callguard.lists.sync import Synchroniser
+from callguard.lists.threads import SqlThreads
+from callguard.screening.model import Entry
+
+
+class Reach(StrEnum):
+    """How far a change has come. It is in SQL, and in force, in every case."""
+
+    EVERYWHERE = "everywhere"
+    """Redis has it."""
+    COLD = "cold"
+    """Redis has no lists to be trusted: guards ask SQL until they have rebuilt them."""
+    UNREACHABLE = "unreachable"
+    """Redis could not be asked: guards that run notice the change in SQL within a second."""
+    NOT_RUNNING = "not-running"
+    """No guard runs with this state folder's private Redis; the next one reads SQL first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What became of a change."""
+
+    entries: tuple[Entry, ...]
+    """Those added (or found there already), or those removed."""
+    changed: bool
+    """False if SQL had it so already."""
+    reach: Reach
+    why: str
+    """For an unreachable Redis: what happened."""
+
+
+class ListWriter:
+    """Changes the internal lists of one database, and of one Redis."""
+
+    def __init__(self, store: ListStore, cache: ListCache, threads: SqlThreads, *, embedded: bool) -> None:
+        """`embedded`: the Redis is the private one, which runs only while a guard does."""
+        self._store = store
+        self._sync = Synchroniser(store, cache, threads)
+        self._embedded = embedded
+
+    async def add(self, new: NewEntry) -> Written:
+        """Add an entry. Raises SqlError; then nothing is changed."""
+        entry, added = await asyncio.to_thread(self._store.add, new)
+        return await self._written((entry,), changed=added)
+
+    async def remove(
+        self, number: str, *, by: str, why: str, project: str | None = None, category: str | None = None
+    ) -> Written:
+        """Take entries out of force, as ListStore.remove does. Raises SqlError; then nothing is changed."""
+        removed = await asyncio.to_thread(
+            partial(self._store.remove, number, by=by, why=why, project=project, category=category)
+        )
+        return await self._written(removed, changed=bool(removed))
+
+    async def _written(self, entries: tuple[Entry, ...], *, changed: bool) -> Written:
+        try:
+            mark = await self._sync.catch_up()
+        except (CacheError, SqlError) as error:
+            reach, why = self._unreached(error), str(error)
+        else:
+            reach, why = Reach.COLD if mark is None else Reach.EVERYWHERE, ""
+        return Written(entries, changed=changed, reach=reach, why=why)
+
+    def _unreached(self, error: CacheError | SqlError) -> Reach:
+        # A private Redis that runs but hangs gives a TimeoutError instead.
+        if self._embedded and isinstance(error.__cause__, redis.exceptions.ConnectionError):
+            return Reach.NOT_RUNNING
+        return Reach.UNREACHABLE
