@@ -1,4 +1,4 @@
-"""Decisions and outcomes as rows of the journal's tables, and as JSON lines; and back. Pure.
+"""Decisions and outcomes as rows of the journal's tables, and back. Pure.
 
 Text that comes from a call is bounded here once more: an index of PostgreSQL refuses a key of more than
 2704 bytes, and a decision must not be lost for a long name.
@@ -7,7 +7,6 @@ Text that comes from a call is bounded here once more: an index of PostgreSQL re
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
-from datetime import datetime
 from typing import Any
 
 from callguard.control.model import Outcome, Result
@@ -19,10 +18,14 @@ MAX_TEXT = 500
 """Characters of a text from a call that are kept; each takes at most 4 bytes."""
 
 Row = dict[str, Any]
-"""Column name -> value, as SQLAlchemy takes and gives it. What is in it is checked when it is read back."""
+"""Column name -> value as the database and JSON hold it: text, integers and None. Instants are microseconds
+since 1970 in UTC."""
 
 _Q850_CAUSES = range(128)
-_TIMES = ("at", "ended_at", "ringing_at", "answered_at")
+
+
+BAD_ROW = (KeyError, TypeError, ValueError, AttributeError, OverflowError)
+"""What reading a row raises that was not made here."""
 
 
 def decision_row(decision: Decision) -> Row:
@@ -31,7 +34,7 @@ def decision_row(decision: Decision) -> Row:
     return {
         "id": decision.id,
         "reference": decision.reference,
-        "at": facts.at,
+        "at": microseconds(facts.at),
         "agent": _bounded(facts.agent),
         "caller_number": _bounded(facts.caller_number),
         "dialled": _bounded(facts.dialled),
@@ -56,12 +59,12 @@ def decision_row(decision: Decision) -> Row:
 
 
 def decision_of(row: Mapping[str, Any]) -> Decision:
-    """The decision that a row holds. Raises KeyError, TypeError or ValueError for a row that holds none."""
+    """The decision that a row holds. Raises what BAD_ROW names for a row that holds none."""
     return Decision(
         id=row["id"],
         reference=row["reference"],
         facts=CallFacts(
-            at=row["at"],
+            at=from_microseconds(row["at"]),
             dialled=row["dialled"],
             number=Number(NumberKind(row["number_kind"]), row["number"], row["number_why"]),
             mode=None if row["mode"] is None else Mode(row["mode"]),
@@ -96,47 +99,25 @@ def outcome_row(outcome: Outcome) -> Row:
     return {
         "decision_id": outcome.decision_id,
         "result": outcome.result.value,
-        "ended_at": outcome.ended_at,
-        "ringing_at": outcome.ringing_at,
-        "answered_at": outcome.answered_at,
+        "ended_at": microseconds(outcome.ended_at),
+        "ringing_at": None if outcome.ringing_at is None else microseconds(outcome.ringing_at),
+        "answered_at": None if outcome.answered_at is None else microseconds(outcome.answered_at),
         "cause": outcome.cause if outcome.cause in _Q850_CAUSES else None,
         "trunk": None if outcome.trunk is None else _bounded(outcome.trunk),
     }
 
 
 def outcome_of(row: Mapping[str, Any]) -> Outcome:
-    """The outcome that a row holds. Raises KeyError, TypeError or ValueError for a row that holds none."""
+    """The outcome that a row holds. Raises what BAD_ROW names for a row that holds none."""
     return Outcome(
         decision_id=row["decision_id"],
         result=Result(row["result"]),
-        ended_at=row["ended_at"],
-        ringing_at=row["ringing_at"],
-        answered_at=row["answered_at"],
+        ended_at=from_microseconds(row["ended_at"]),
+        ringing_at=None if row["ringing_at"] is None else from_microseconds(row["ringing_at"]),
+        answered_at=None if row["answered_at"] is None else from_microseconds(row["answered_at"]),
         cause=row["cause"],
         trunk=row["trunk"],
     )
-
-
-def row_as_json(row: Row) -> str:
-    """A row as one line of ASCII, times as microseconds since 1970."""
-    return json.dumps(row, default=_number_of_time)
-
-
-def row_from_json(text: str | bytes) -> Row:
-    """The row that row_as_json wrote. Raises ValueError for anything that is not an object of JSON."""
-    row = json.loads(text)
-    if not isinstance(row, dict):
-        raise ValueError("a row is an object")  # noqa: TRY004 - one error for all that is wrong with a line
-    for key in _TIMES:
-        if row.get(key) is not None:
-            row[key] = from_microseconds(row[key])
-    return row
-
-
-def _number_of_time(value: object) -> int:
-    if not isinstance(value, datetime):
-        raise TypeError(f"a row holds no {type(value).__name__}")
-    return microseconds(value)
 
 
 def _match_of(match: Mapping[str, Any]) -> Match:

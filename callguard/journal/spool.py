@@ -8,6 +8,7 @@ Several guards of one machine may share the file: flock on it orders them.
 """
 
 import fcntl
+import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -17,7 +18,7 @@ from typing import BinaryIO
 
 import structlog
 
-from callguard.journal.rows import Row, decision_of, outcome_of, row_as_json, row_from_json
+from callguard.journal.rows import BAD_ROW, Row, decision_of, outcome_of
 
 _BATCH = 500
 """Lines that go into one transaction."""
@@ -35,12 +36,12 @@ class Spooled:
 
 def decision_line(row: Row) -> bytes:
     """A decision as a line of the spool."""
-    return b"decision " + row_as_json(row).encode() + b"\n"
+    return b"decision " + json.dumps(row).encode() + b"\n"
 
 
 def outcome_line(row: Row) -> bytes:
     """An outcome as a line of the spool."""
-    return b"outcome " + row_as_json(row).encode() + b"\n"
+    return b"outcome " + json.dumps(row).encode() + b"\n"
 
 
 class Spool:
@@ -93,7 +94,7 @@ class Spool:
         for line in lines:
             try:
                 kind, _, text = line.partition(b" ")
-                row = row_from_json(text)
+                row = json.loads(text)
                 if kind == b"decision":
                     decision_of(row)
                     decisions.append(row)
@@ -101,8 +102,8 @@ class Spool:
                     outcome_of(row)
                     outcomes.append(row)
                 else:
-                    raise ValueError("neither a decision nor an outcome")  # noqa: TRY301
-            except (ValueError, TypeError, KeyError, AttributeError, OverflowError):
+                    raise ValueError("neither a decision nor an outcome")
+            except BAD_ROW:
                 self.set_aside(line, "it cannot be read")
         if decisions or outcomes:
             add(Spooled(tuple(decisions), tuple(outcomes)))

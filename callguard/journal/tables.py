@@ -2,11 +2,14 @@
 
 No foreign keys between them: while the database is away a decision may wait in the spool longer than its
 outcome does in memory, and either is worth having without the other.
+
+Columns have plain types, for rows are written without SQLAlchemy in between: rows.py cleans the text, and
+turns instants into microseconds since 1970 in UTC (`at`, and all that end in `_at`).
 """
 
 import sqlalchemy as sa
 
-from callguard.database import PlainText, RowId, UtcTime, metadata
+from callguard.database import RowId, metadata
 from callguard.screening.identity import ID_LENGTH
 
 DecisionId = sa.String(ID_LENGTH).with_variant(sa.String(ID_LENGTH, collation="C"), "postgresql")
@@ -17,27 +20,27 @@ decisions = sa.Table(
     metadata,
     sa.Column("id", DecisionId, primary_key=True),
     sa.Column("reference", sa.String(16), nullable=False),
-    sa.Column("at", UtcTime, nullable=False),
-    sa.Column("agent", PlainText, nullable=False),
-    sa.Column("caller_number", PlainText, nullable=False),
-    sa.Column("dialled", PlainText, nullable=False),
+    sa.Column("at", sa.BigInteger, nullable=False),
+    sa.Column("agent", sa.Text, nullable=False),
+    sa.Column("caller_number", sa.Text, nullable=False),
+    sa.Column("dialled", sa.Text, nullable=False),
     sa.Column("number", sa.String(32)),
     sa.Column("number_kind", sa.String(16), nullable=False),
-    sa.Column("number_why", PlainText, nullable=False),
-    sa.Column("project", PlainText),
-    sa.Column("purpose", PlainText, nullable=False),
-    sa.Column("subject", PlainText, nullable=False),
+    sa.Column("number_why", sa.Text, nullable=False),
+    sa.Column("project", sa.Text),
+    sa.Column("purpose", sa.Text, nullable=False),
+    sa.Column("subject", sa.Text, nullable=False),
     sa.Column("verdict", sa.String(16), nullable=False),
     sa.Column("reason", sa.String(40), nullable=False),
-    sa.Column("matches", PlainText, nullable=False),
+    sa.Column("matches", sa.Text, nullable=False),
     sa.Column("rules", sa.String(64), nullable=False),
     sa.Column("lists_position", sa.BigInteger),
     sa.Column("lists_origin", sa.String(16)),
     sa.Column("mode", sa.String(16)),
-    sa.Column("pbx", PlainText, nullable=False),
-    sa.Column("guard", PlainText, nullable=False),
-    sa.Column("channel", PlainText, nullable=False),
-    sa.Column("language", PlainText, nullable=False),
+    sa.Column("pbx", sa.Text, nullable=False),
+    sa.Column("guard", sa.Text, nullable=False),
+    sa.Column("channel", sa.Text, nullable=False),
+    sa.Column("language", sa.Text, nullable=False),
     # Each filter of the log has an index that is in the order of the log already: a page is read from it
     # without sorting, however many rows the filter finds.
     sa.Index("ix_decisions_number", "number", "id"),
@@ -60,11 +63,11 @@ outcomes = sa.Table(
     metadata,
     sa.Column("decision_id", DecisionId, primary_key=True),
     sa.Column("result", sa.String(16), nullable=False),
-    sa.Column("ended_at", UtcTime, nullable=False),
-    sa.Column("ringing_at", UtcTime),
-    sa.Column("answered_at", UtcTime),
+    sa.Column("ended_at", sa.BigInteger, nullable=False),
+    sa.Column("ringing_at", sa.BigInteger),
+    sa.Column("answered_at", sa.BigInteger),
     sa.Column("cause", sa.Integer),
-    sa.Column("trunk", PlainText),
+    sa.Column("trunk", sa.Text),
 )
 """What became of each call. Only an outcome `unknown` is ever replaced, by one that was seen."""
 
@@ -80,8 +83,8 @@ superseded = sa.Table(
     metadata,
     sa.Column("id", RowId, primary_key=True),
     sa.Column("decision_id", DecisionId, nullable=False, index=True),
-    sa.Column("superseded_at", UtcTime, nullable=False),
-    sa.Column("decision", PlainText, nullable=False),
+    sa.Column("superseded_at", sa.BigInteger, nullable=False),
+    sa.Column("decision", sa.Text, nullable=False),
     sqlite_autoincrement=True,
 )
 """Rows of `decisions` that were committed but not acted on, as JSON: see JournalStore.add_decisions."""

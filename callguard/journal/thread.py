@@ -17,7 +17,7 @@ from typing import TypeVar
 import structlog
 
 from callguard.errors import SqlError
-from callguard.journal.rows import Row
+from callguard.journal.rows import BAD_ROW, Row
 from callguard.journal.spool import Spool, Spooled, decision_line, outcome_line
 from callguard.journal.store import JournalStore, refuses_a_row
 from callguard.screening.model import Decision
@@ -122,6 +122,7 @@ class JournalThread:
             self._answer_questions()
             if self._outcomes:
                 self._spool.append(outcomes=self._outcomes)
+            self._store.close()
         except Exception:
             _log.exception("the journal's thread has failed")
         finally:
@@ -187,7 +188,7 @@ class JournalThread:
                 answer = self._store.open_decisions(question.pbx, question.guard)
             except SqlError as error:
                 answer = error
-            except (OSError, ValueError, TypeError, KeyError) as error:
+            except (OSError, *BAD_ROW) as error:
                 answer = SqlError(f"the open decisions cannot be read: {error}")
             self._tell(partial(_settle, question, answer))
 
@@ -197,6 +198,7 @@ class JournalThread:
             return
         try:
             self._bring_in()
+            self._store.tidy()
         except (SqlError, OSError) as error:
             _log.warning("the journal waits for the database", error=str(error), waiting=self.waiting)
             self._retry_after = time.monotonic() + self._retry_delay
