@@ -106,8 +106,9 @@ class Dispatcher:
 
     # --- what happens -------------------------------------------------------------------------------------
 
-    def arrived(self, arrival: Arrival) -> None:
-        """A caller leg asks for a guard."""
+    def arrived(self, arrival: Arrival, trouble: str = "") -> None:
+        """A caller leg asks for a guard. `trouble` says why what it brought may be incomplete: without its
+        project and purpose the lists cannot be read for it, and the failure policy decides."""
         at = datetime.now(UTC)
         earlier = self._legs.get(arrival.channel)
         if earlier is not None:
@@ -117,7 +118,7 @@ class Dispatcher:
         live = _Live(begin(decision_id, self._guard, arrival.channel))
         self._calls[decision_id] = live
         self._legs[arrival.channel] = live
-        self._spawn(self._decide(live, arrival, at))
+        self._spawn(self._decide(live, arrival, at, trouble))
 
     def leg_ready(self, channel: str) -> None:
         """A leg that this guard asked for is in Stasis."""
@@ -256,20 +257,11 @@ class Dispatcher:
 
     # --- the call's way -----------------------------------------------------------------------------------
 
-    async def _decide(self, live: _Live, arrival: Arrival, at: datetime) -> None:
+    async def _decide(self, live: _Live, arrival: Arrival, at: datetime, trouble: str) -> None:
         started = time.perf_counter()
         facts = self._read_facts(arrival, at)
         live.facts = facts
-        lists: Hits | ListsUnavailable | None = None
-        if needs_lists(facts) and facts.number.e164 is not None:
-            try:
-                async with asyncio.timeout(DECIDE_SECONDS):
-                    lists = await self._lists.lookup(facts.number.e164)
-            except (CallguardError, TimeoutError) as error:
-                lists = ListsUnavailable(str(error) or "no answer in time")
-            except Exception as error:  # a defect must neither let a call through nor leave it waiting
-                _log.exception("asking the lists failed", decision=live.state.call.id)
-                lists = ListsUnavailable(type(error).__name__)
+        lists = ListsUnavailable(trouble) if trouble else await self._ask_lists(facts)
         hits = lists if isinstance(lists, Hits) else None
         decision = Decision(
             id=live.state.call.id,
@@ -281,6 +273,20 @@ class Dispatcher:
         )
         self._observer.decided(decision, time.perf_counter() - started)
         self._take(live, m.Decided(decision))
+
+    async def _ask_lists(self, facts: CallFacts) -> Hits | ListsUnavailable | None:
+        if not needs_lists(facts) or facts.number.e164 is None:
+            return None
+        try:
+            async with asyncio.timeout(DECIDE_SECONDS):
+                return await self._lists.lookup(facts.number.e164)
+        except (CallguardError, TimeoutError) as error:
+            why = str(error) or "no answer in time"
+        except Exception as error:  # a defect must neither let a call through nor leave it waiting
+            _log.exception("asking the lists failed", number=facts.number.e164)
+            why = type(error).__name__
+        _log.error("the lists cannot be asked: the failure policy decides", problem=why)
+        return ListsUnavailable(why)
 
     async def _record(self, live: _Live, decision: Decision) -> None:
         started = time.perf_counter()

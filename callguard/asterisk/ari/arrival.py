@@ -44,6 +44,11 @@ async def arrival(client: AriClient, started: StasisStarted) -> Arrival:
     return _arrival(started, values)
 
 
+def arrival_without_variables(started: StasisStarted) -> Arrival:
+    """The arrival with what came with the event alone: for the record of a call that cannot be screened."""
+    return _arrival(started, {name: started.channel.variables.get(name, "") for name in variables.BROUGHT})
+
+
 async def _variable(client: AriClient, channel: ChannelInfo, name: str) -> str:
     """One variable; empty where it is not set (or the channel is gone, which an event tells)."""
     if name in channel.variables:

@@ -65,6 +65,17 @@ class ChannelDestroyed:
 
 
 @dataclass(frozen=True, slots=True)
+class ChannelHangupRequested:
+    """The other side of a channel has ended it, or (`soft`) something in Asterisk asks it to end."""
+
+    at: datetime
+    channel: ChannelInfo
+    cause: int | None
+    """Q.850, of a request that is not soft."""
+    soft: bool
+
+
+@dataclass(frozen=True, slots=True)
 class ChannelStateChanged:
     at: datetime
     channel: ChannelInfo
@@ -113,6 +124,7 @@ Event = (
     StasisStarted
     | StasisEnded
     | ChannelDestroyed
+    | ChannelHangupRequested
     | ChannelStateChanged
     | DialProgressed
     | PlaybackFinished
@@ -123,6 +135,7 @@ ALLOWED_TYPES = (
     "StasisStart",
     "StasisEnd",
     "ChannelDestroyed",
+    "ChannelHangupRequest",
     "ChannelStateChange",
     "Dial",
     "PlaybackFinished",
@@ -182,6 +195,14 @@ def _read(message: dict[str, Any]) -> Event | RestAnswered | None:
                 channel=_channel(message.get("channel")),
                 cause=_integer(message.get("cause")),
                 tech_cause=None if tech_cause is None else _integer(tech_cause),
+            )
+        case "ChannelHangupRequest":
+            cause = message.get("cause")
+            return ChannelHangupRequested(
+                at=_time(message),
+                channel=_channel(message.get("channel")),
+                cause=None if cause is None else _integer(cause),
+                soft=message.get("soft") is True,
             )
         case "ChannelStateChange":
             return ChannelStateChanged(_time(message), _channel(message.get("channel")))

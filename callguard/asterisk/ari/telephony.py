@@ -2,12 +2,17 @@
 
 import asyncio
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
+from callguard.asterisk.ari.arrival import arrival, arrival_now
 from callguard.asterisk.ari.backoff import Backoff
 from callguard.asterisk.ari.client import AriClient
-from callguard.asterisk.ari.requests import requests
+from callguard.asterisk.ari.events import ChannelInfo, StasisStarted
+from callguard.asterisk.ari.requests import CALLEE, requests
+from callguard.asterisk.ari.snapshot import take_snapshot
 from callguard.control.model import (
     Announce,
+    Arrival,
     CreateBridge,
     CreateCallee,
     DeleteBridge,
@@ -19,7 +24,8 @@ from callguard.control.model import (
     TelephonyCommand,
     Watch,
 )
-from callguard.errors import AsteriskUnreachable, Conflict, NotFound
+from callguard.control.sight import LegSeen, Sight
+from callguard.errors import AsteriskError, AsteriskUnreachable, Conflict, NotFound
 
 RETRY_FIRST = 0.05
 RETRY_LONGEST = 1.0
@@ -70,6 +76,40 @@ class AriTelephony:
             for name in touched:
                 if self._last.get(name) is turn:
                     del self._last[name]
+
+    async def look(self) -> Sight:
+        """All channels and bridges; see control.ports.Telephony. Raises AsteriskError."""
+        at = datetime.now(UTC)
+        snapshot = await take_snapshot(self._client)
+        ours = {channel.id for channel in snapshot.in_stasis(self._client.app)}
+        legs = {}
+        for channel in snapshot.channels.values():
+            legs[channel.id] = LegSeen(
+                id=channel.id,
+                up=channel.state == "Up",
+                ringing=channel.state == "Ringing",
+                in_stasis=channel.id in ours,
+                arrival=await self._arrival(channel, at) if channel.id in ours else None,
+            )
+        bridges = {bridge.id: bridge.channels for bridge in snapshot.bridges.values()}
+        return Sight(at, legs, bridges)
+
+    async def _arrival(self, channel: ChannelInfo, at: datetime) -> Arrival | None:
+        """What a leg in Stasis asks for; None for a callee leg, and for one that a transfer put there."""
+        args = channel.app_args[1:]
+        if not args or args[0] == CALLEE:
+            return None
+        started = StasisStarted(at, channel, args, replaces=None)
+        return arrival_now(started) or await arrival(self._client, started)
+
+    async def answered_at(self, channel: str) -> datetime | None:
+        """When a caller leg was answered, by its CDR; None if that cannot be had."""
+        query = {"variable": "CDR(answer,u)"}
+        try:
+            answer = await self._client.request("GET", "channels", channel, "variable", query=query)
+            return datetime.fromtimestamp(float(answer["value"]), UTC)
+        except (AsteriskError, KeyError, TypeError, ValueError, OverflowError):
+            return None
 
     async def _attempts(self, command: TelephonyCommand, turn: _Turn, earlier: set[_Turn]) -> None:
         """Try until Asterisk has spoken, beginning no attempt later than the client's time limit."""

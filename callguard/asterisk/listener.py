@@ -1,0 +1,85 @@
+"""What ARI tells, handed to call control in its own words."""
+
+import asyncio
+
+import structlog
+
+from callguard.asterisk.ari.arrival import arrival, arrival_now, arrival_without_variables
+from callguard.asterisk.ari.client import AriClient
+from callguard.asterisk.ari.events import (
+    ChannelDestroyed,
+    ChannelHangupRequested,
+    ChannelStateChanged,
+    DialProgressed,
+    Event,
+    PlaybackFinished,
+    StasisEnded,
+    StasisStarted,
+)
+from callguard.asterisk.ari.requests import CALLEE
+from callguard.asterisk.ari.version import Version
+from callguard.control.dispatcher import Dispatcher
+from callguard.errors import AsteriskError, SqlError
+
+_log: structlog.stdlib.BoundLogger = structlog.get_logger("callguard.ari")
+
+
+class CallListener:
+    """The AriListener that drives a dispatcher."""
+
+    def __init__(self, client: AriClient, dispatcher: Dispatcher, tasks: asyncio.TaskGroup) -> None:
+        self._client = client
+        self._calls = dispatcher
+        self._tasks = tasks
+
+    def on_event(self, event: Event) -> None:
+        match event:
+            case StasisStarted():
+                self._started(event)
+            case StasisEnded(at, channel):
+                self._calls.leg_left(channel.id, at)
+            case ChannelHangupRequested(at, channel, cause, soft=False):
+                self._calls.leg_hung_up(channel.id, at, cause)
+            case ChannelDestroyed(at, channel, cause, tech_cause):
+                self._calls.leg_gone(channel.id, at, cause, tech_cause)
+            case ChannelStateChanged(at, channel) if channel.state == "Ringing":
+                self._calls.leg_rang(channel.id, at)
+            case ChannelStateChanged(at, channel) if channel.state == "Up":
+                self._calls.leg_answered(channel.id, at)
+            case DialProgressed(at, peer, caller, status):
+                self._calls.dial_progressed(caller, peer.id, status, at)
+            case PlaybackFinished(playback=playback, channel=channel, done=done):
+                self._calls.prompt_finished(channel, playback, heard=done)
+            case _:
+                pass
+
+    async def on_connected(self, version: Version) -> None:
+        try:
+            await self._calls.take_up()
+        except SqlError as error:
+            # New calls go by the failure policy meanwhile; the former life is looked for again later.
+            _log.error("calls in progress cannot be taken up yet", version=version.text, problem=str(error))
+
+    def on_disconnected(self, problem: AsteriskError) -> None:
+        _log.warning("asterisk is away: calls in progress go on without callguard", problem=str(problem))
+
+    def _started(self, event: StasisStarted) -> None:
+        channel = event.channel.id
+        if event.replaces is not None and self._calls.leg_replaced(event.replaces, channel):
+            return
+        if event.args and event.args[0] == CALLEE:
+            self._calls.leg_ready(channel)
+            return
+        known = arrival_now(event)
+        if known is not None:
+            self._calls.arrived(known)
+        else:
+            self._tasks.create_task(self._fetch(event))
+
+    async def _fetch(self, event: StasisStarted) -> None:
+        """Ask for the variables that did not come with the event."""
+        try:
+            self._calls.arrived(await arrival(self._client, event))
+        except AsteriskError as error:
+            _log.error("a call's variables cannot be read", channel=event.channel.id, problem=str(error))
+            self._calls.arrived(arrival_without_variables(event), trouble=str(error))
