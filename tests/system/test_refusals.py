@@ -1,0 +1,129 @@
+"""Refused calls: what the agent hears and sees, that nothing reaches a carrier, what the journal says."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.rig.numbers import Behaviour, subscriber
+from tests.rig.site import Site
+from tests.rig.waiting import wait_for
+from tests.system.conftest import StartSite
+
+BOTH_MODES = pytest.mark.parametrize("agent", ["agent1", "agent2"], ids=["bridge", "screen"])
+CAUSE_REJECTED = "Q.850;cause=21"
+
+
+@BOTH_MODES
+@pytest.mark.parametrize("form", ["0{}", "+62{}", "0062{}", "0101762{}"])
+def test_a_listed_number_is_refused_by_voice_however_it_is_dialled(site: Site, agent: str, form: str) -> None:
+    number = subscriber()
+    site.guard.add(f"+62{number}")
+    with site.dial(form.format(number), agent=agent) as phone:
+        assert phone.wait_for(183).media
+        wait_for("the prompt's sound", lambda: phone.ear.heard.audible >= 25)
+        assert phone.wait_end(30).statuses == [183, 403]
+        assert phone.call.first(403).header("Reason").replace(" ", "").startswith(CAUSE_REJECTED)
+    site.assert_never_reached_a_carrier(number)
+    row = site.record(number)
+    assert (row["verdict"], row["reason"], row["outcome"]) == ("refuse", "opt-out", "prompt-heard")
+    assert len(row["matches"]) == 1
+
+
+@BOTH_MODES
+def test_an_agent_who_hangs_up_during_the_prompt_is_on_record_too(site: Site, agent: str) -> None:
+    number = subscriber()
+    site.guard.add(f"+62{number}")
+    with site.dial(f"0{number}", agent=agent) as phone:
+        phone.wait_for(183)
+        wait_for("the prompt's sound", lambda: phone.ear.heard.audible >= 5)
+        phone.hang_up()
+        assert phone.wait_end().statuses == [183, 487]
+    site.assert_never_reached_a_carrier(number)
+    assert site.record(number)["outcome"] == "prompt-cut"
+
+
+@BOTH_MODES
+def test_a_missing_prompt_still_refuses(start_site: StartSite, agent: str) -> None:
+    site = start_site(PROMPTS__SOURCE="files")
+    number = subscriber()
+    site.guard.add(f"+62{number}")
+    with site.dial(f"0{number}", agent=agent) as phone:
+        assert phone.wait_end().statuses[-1] == 403
+        assert phone.ear.heard.audible == 0
+    site.assert_never_reached_a_carrier(number)
+    assert site.record(number)["outcome"] == "prompt-failed"
+
+
+@BOTH_MODES
+def test_the_prompt_may_be_played_on_an_answered_call(start_site: StartSite, agent: str) -> None:
+    site = start_site(PROMPTS__ANSWER_BEFORE_PROMPT="true")
+    number = subscriber()
+    site.guard.add(f"+62{number}")
+    with site.dial(f"0{number}", agent=agent) as phone:
+        assert phone.wait_end(30).statuses == [200]
+        assert phone.ear.heard.audible >= 25
+        assert phone.call.requests == ["INVITE", "ACK", "BYE"]
+    site.assert_never_reached_a_carrier(number)
+    assert site.record(number)["outcome"] == "prompt-heard"
+
+
+@BOTH_MODES
+def test_a_number_taken_off_the_list_is_placed_again(site: Site, agent: str) -> None:
+    number = subscriber(Behaviour.BUSY)
+    site.guard.add(f"+62{number}")
+    site.guard.command("remove", f"+62{number}", "--reason", "listed by mistake")
+    with site.dial(f"0{number}", agent=agent) as phone:
+        assert phone.wait_end().statuses == [486]
+
+
+@BOTH_MODES
+@pytest.mark.parametrize("dialled", ["12345678901234567890", "0000000000", "+999123456789"])
+def test_what_cannot_be_read_as_a_number_is_refused(site: Site, agent: str, dialled: str) -> None:
+    with site.dial(dialled, agent=agent) as phone:
+        assert phone.wait_end(30).statuses == [183, 403]
+    site.assert_never_reached_a_carrier(dialled)
+    row = site.guard.log()[1]
+    assert (row["dialled"], row["number"], row["reason"]) == (dialled, None, "unreadable-number")
+
+
+def test_a_transfer_to_a_listed_number_is_refused_too(site: Site) -> None:
+    number, listed = subscriber(), subscriber()
+    site.guard.add(f"+62{listed}")
+    with site.dial(f"0{number}", scenario="agent_transfers", keys={"target": f"0{listed}"}) as phone:
+        phone.wait_for("ACK")
+        at_carrier = site.carrier.wait_call(number)
+        phone.cue(phone.call)
+        assert phone.wait_end().requests[-1] == "BYE"
+        # The customer, left alone with the refusal, is released after it.
+        site.carrier.wait_message(at_carrier, "BYE", 30)
+    site.assert_never_reached_a_carrier(listed)
+    assert site.record(listed)["verdict"] == "refuse"
+    assert site.record(number)["outcome"] == "answered"
+
+
+@contextmanager
+def locked_database(state: Path) -> Iterator[None]:
+    """Nobody else can write to the guard's SQLite meanwhile, so no decision can be recorded."""
+    [file] = [path for path in state.rglob("*") if path.suffix in {".db", ".sqlite", ".sqlite3"}]
+    connection = sqlite3.connect(file, isolation_level=None)
+    try:
+        connection.execute("BEGIN EXCLUSIVE")
+        yield
+        connection.execute("ROLLBACK")
+    finally:
+        connection.close()
+
+
+@BOTH_MODES
+def test_an_agent_who_hangs_up_before_the_decision_leaves_no_call(start_site: StartSite, agent: str) -> None:
+    site = start_site(SQL__TIMEOUT="20")
+    number = subscriber()
+    with locked_database(site.guard.state), site.dial(f"0{number}", agent=agent) as phone:
+        wait_for("the call in Stasis", lambda: "!Stasis!" in site.asterisk.cli("core show channels concise"))
+        phone.hang_up()
+        assert phone.wait_end().statuses == [487]
+    site.assert_never_reached_a_carrier(number)
+    assert site.record(number)["outcome"] == "cancelled"
