@@ -1,28 +1,47 @@
 """What Prometheus is told of a guard. Every name and label value is known beforehand, but for the reasons'
 own words: nothing that a caller can choose becomes a label, so the number of series is bounded."""
 
-from collections.abc import Callable
-from typing import Literal
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
     CollectorRegistry,
     Counter,
-    Gauge,
     Histogram,
+    Metric,
     generate_latest,
 )
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.registry import Collector
 
-from callguard.screening.model import Decision, Mode, Reason, Verdict
+from callguard.screening.model import Decision, Reason, Verdict
 
-CacheState = Literal["warm", "cold", "away"]
-"""Whether the cache answers and may be trusted, answers but may not, or does not answer."""
-Service = Literal["asterisk", "redis", "sql"]
+CACHE_STATES = ("warm", "cold", "rebuilding", "unreachable")
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 
 _BUCKETS = (0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 """Seconds: from a cache hit in the same machine to the longest that a call is held."""
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What the parts of a guard keep themselves, as it is now. Counts are since the start."""
+
+    calls: Mapping[str, int] = field(default_factory=dict)
+    """Calls in progress by mode."""
+    cache: str = "cold"
+    """One of CACHE_STATES."""
+    lookups: Mapping[str, int] = field(default_factory=dict)
+    """Answers about a number by who gave them: `redis`, `sql`, `none`."""
+    rebuilds: int = 0
+    connections: int = 0
+    """To Asterisk: the first and each after a loss."""
+    events: Mapping[str, int] = field(default_factory=dict)
+    """ARI messages: `taken`, `unread`, `failed`."""
+    journal_waiting: int = 0
+    spooled: int = 0
 
 
 class Metrics:
@@ -44,34 +63,6 @@ class Metrics:
         }
         self._check = self._histogram("check", "From the arrival of a call to its verdict")
         self._journal = self._histogram("journal", "From a verdict to its durable record")
-        calls = Gauge("callguard_calls_in_progress", "Calls under way", ("mode",), registry=self.registry)
-        self._calls = {mode: calls.labels(mode) for mode in Mode}
-        cache = Gauge(
-            "callguard_cache_state",
-            "1 for the state that the cache is in",
-            ("state",),
-            registry=self.registry,
-        )
-        self._cache = {state: cache.labels(state) for state in ("warm", "cold", "away")}
-        self.cache_state("cold")
-        asked = Counter(
-            "callguard_lookups",
-            "Answers about a number, by who gave them",
-            ("origin",),
-            registry=self.registry,
-        )
-        self._lookups = {origin: asked.labels(origin) for origin in ("redis", "sql", "none")}
-        again = Counter(
-            "callguard_reconnects", "Connections made again", ("service",), registry=self.registry
-        )
-        self._reconnects = {service: again.labels(service) for service in ("asterisk", "redis", "sql")}
-        events = Counter(
-            "callguard_ari_events", "ARI events, by what became of them", ("fate",), registry=self.registry
-        )
-        self._taken, self._dropped = events.labels("taken"), events.labels("dropped")
-        self._spooled = Gauge(
-            "callguard_spooled_records", "Records that wait outside SQL", registry=self.registry
-        )
 
     def _histogram(self, name: str, told: str) -> Histogram:
         return Histogram(f"callguard_{name}_seconds", told, buckets=_BUCKETS, registry=self.registry)
@@ -79,38 +70,57 @@ class Metrics:
     def decided(self, decision: Decision, seconds: float) -> None:
         """A call was decided, `seconds` after it arrived."""
         self._decisions[decision.verdict, decision.reason].inc()
-        self._lookups[decision.lists_origin or "none"].inc()
         self._check.observe(seconds)
 
     def recorded(self, seconds: float) -> None:
         """A decision became durable, `seconds` after it was made."""
         self._journal.observe(seconds)
 
-    def call_began(self, mode: Mode) -> None:
-        self._calls[mode].inc()
-
-    def call_ended(self, mode: Mode) -> None:
-        self._calls[mode].dec()
-
-    def cache_state(self, state: CacheState) -> None:
-        for name, gauge in self._cache.items():
-            gauge.set(name == state)
-
-    def reconnected(self, service: Service) -> None:
-        self._reconnects[service].inc()
-
-    def ari_event(self) -> None:
-        """An event of Asterisk was taken."""
-        self._taken.inc()
-
-    def ari_event_dropped(self) -> None:
-        """An event of Asterisk could not be taken: unreadable, or the queue was full."""
-        self._dropped.inc()
-
-    def spool_depth(self, depth: Callable[[], float]) -> None:
-        """Name the function that tells how many records wait in the spool; it is asked at each scrape."""
-        self._spooled.set_function(depth)
+    def watch(self, look: Callable[[], Figures]) -> None:
+        """Name the function that gives the figures which others keep; it is asked at each scrape."""
+        self.registry.register(_Watch(look))
 
     def page(self) -> bytes:
         """All metrics, as Prometheus reads them: CONTENT_TYPE."""
         return generate_latest(self.registry)
+
+
+class _Watch(Collector):
+    """Turns Figures into what Prometheus reads."""
+
+    def __init__(self, look: Callable[[], Figures]) -> None:
+        self._look = look
+
+    def collect(self) -> Iterator[Metric]:
+        figures = self._look()
+        yield _gauge("calls_in_progress", "Calls under way", "mode", figures.calls)
+        cache = {state: int(state == figures.cache) for state in CACHE_STATES}
+        yield _gauge("cache_state", "1 for the state that the cache is in", "state", cache)
+        yield _counter("lookups", "Answers about a number, by who gave them", "origin", figures.lookups)
+        yield CounterMetricFamily(
+            "callguard_cache_rebuilds", "Times that the cache was built anew", figures.rebuilds
+        )
+        yield CounterMetricFamily(
+            "callguard_asterisk_connections", "Connections made to Asterisk", figures.connections
+        )
+        yield _counter("ari_events", "ARI messages, by what became of them", "fate", figures.events)
+        yield GaugeMetricFamily(
+            "callguard_journal_waiting", "Records that wait for their commit", figures.journal_waiting
+        )
+        yield CounterMetricFamily(
+            "callguard_journal_spooled", "Records that went into the spool", figures.spooled
+        )
+
+
+def _gauge(name: str, told: str, label: str, values: Mapping[str, int]) -> Metric:
+    family = GaugeMetricFamily(f"callguard_{name}", told, labels=[label])
+    for key, value in values.items():
+        family.add_metric([key], value)
+    return family
+
+
+def _counter(name: str, told: str, label: str, values: Mapping[str, int]) -> Metric:
+    family = CounterMetricFamily(f"callguard_{name}", told, labels=[label])
+    for key, value in values.items():
+        family.add_metric([key], value)
+    return family

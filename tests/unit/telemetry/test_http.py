@@ -81,10 +81,10 @@ async def test_a_guard_that_is_not_ready_names_the_part(guard: Guard, client: ai
 
 
 async def test_metrics_are_served_as_prometheus_asks(guard: Guard, client: aiohttp.ClientSession) -> None:
-    guard.metrics.ari_event()
+    guard.metrics.recorded(0.1)
     async with client.get(guard.url("/metrics")) as response:
         assert response.headers["Content-Type"].startswith("text/plain; version=")
-        assert 'callguard_ari_events_total{fate="taken"} 1.0' in await response.text()
+        assert "callguard_journal_seconds_count 1.0" in await response.text()
 
 
 async def test_a_prompt_is_served_once_and_then_only_confirmed(
