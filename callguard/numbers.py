@@ -14,15 +14,15 @@ a landline or mobile number there, so that a range newer than the library's data
     local number, with the PBX's area code                            1        never
     own country code without a plus, where a trunk prefix is used     1        2
     own country code without a plus, elsewhere                        2        3
-    national number, where no trunk prefix is used, or of a mobile    1        3
-    national number of a landline without its trunk prefix            2        3
+    national number of a mobile, or written without a trunk prefix    1        3
+    other national number that lacks its trunk prefix                 2        3
 
-A national number without its trunk prefix is left out where it may as well be a local number of an area that
-nobody has told us; and where it begins like an international prefix, only a known number counts.
+A number that lacks its trunk prefix has rank 4, and is not taken, where it may as well be local to an area
+that nobody has told us. Where digits begin like an international prefix, only a known national number counts.
 
-Outside lines: a configured outside-line digit is taken off first, as the PBX does; only if nothing can be
-read then, the digits are read whole (a number that itself begins with 9, dialled without an outside line).
-An emergency number wins over both.
+Outside lines: a configured outside-line digit is taken off first, as the PBX does. Only if what is left can
+be no number at all, the digits are read whole, and only rank 1 is taken then: a number that itself begins
+with 9, dialled without an outside line. An emergency number wins over both.
 """
 
 import re
@@ -34,9 +34,10 @@ from functools import lru_cache
 from urllib.parse import unquote
 
 import phonenumbers
-from phonenumbers import PhoneMetadata, PhoneNumberFormat, PhoneNumberType, ValidationResult
+from phonenumbers import PhoneMetadata, PhoneNumberType
 
 from callguard.errors import ConfigurationError, InputError
+from callguard.numbering import Found, find, written
 
 LONGEST_TEXT = 120
 """Characters of what is dialled. Longer text is unreadable; so is text that was cut at a bound above this."""
@@ -44,7 +45,6 @@ LONGEST_TEXT = 120
 _LONGEST_DIGITS = 32
 """15 digits of E.164, with the longest prefixes before them."""
 
-_LONGEST_E164 = 15
 _LONGEST_EXTENSION = 8
 
 _INTERNATIONAL = {"ID": "00[1789]?|01017"}
@@ -59,12 +59,12 @@ _INVISIBLE = "\u200b\u200e\u202a\u202c\u202d\ufeff"
 
 _LEFT_OUT = dict.fromkeys(map(ord, _SEPARATORS + _INVISIBLE))
 
+_SURE = 1
+_MAYBE_LOCAL = 4
+"""The best and the last rank of the table above."""
+
 _UNREACHED_AREA_CODE_DIGITS = 2
 """The shortest area code, where the PBX's own is not known."""
-
-_MEXICO = "52"
-_MEXICAN_MOBILE = re.compile(r"(?:0?1|04[45])([2-9][0-9]{9})")
-"""Prefixes of mobile and long-distance calls that Mexico gave up in 2019; the ten digits stayed."""
 
 
 class NumberKind(StrEnum):
@@ -88,22 +88,6 @@ class Number:
     """For an unreadable number: what is wrong with it."""
     digits: str = ""
     """For an emergency or internal number: what to dial, without the outside-line digit."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Found:
-    """A number in the numbering plan of its country."""
-
-    e164: str
-    national: str
-    """Without country code and trunk prefix."""
-    type: int
-    """PhoneNumberType; UNKNOWN where the number is in no known range."""
-    possible: bool
-
-    @property
-    def known(self) -> bool:
-        return self.type != PhoneNumberType.UNKNOWN
 
 
 class NumberReader:
@@ -155,7 +139,9 @@ class NumberReader:
             _checked("emergency", number, r"[0-9]{2,15}", "2 to 15 digits")
         self._emergency = frozenset(emergency)
         written_out = (self._best(number) for number in emergency)
-        self._emergency_e164 = frozenset(found[0] for found in written_out if len(found) == 1)
+        self._emergency_e164 = frozenset(
+            found[0] for rank, found in written_out if len(found) == 1 and rank < _MAYBE_LOCAL
+        )
         self._read = lru_cache(maxsize=8192)(self._read_now)
 
     def read(self, dialled: str) -> Number:
@@ -187,7 +173,10 @@ class NumberReader:
         if plus:
             if not re.fullmatch(r"[0-9]+", digits) or before not in ("", *prefixes):
                 return _unreadable("not a number")
-            return self._subscriber(_abroad(digits), "no such country code, or not a number of that country")
+            abroad = find(digits) if len(digits) <= _LONGEST_DIGITS else None
+            if abroad and (abroad.known or abroad.possible):
+                return self._subscriber(_SURE, [abroad.e164])
+            return _unreadable("no such country code, or not a number of that country")
         digits = before
         if not re.fullmatch(r"[0-9*#]+", digits):
             return _unreadable("not a number" if digits else "no digits")
@@ -199,16 +188,20 @@ class NumberReader:
                 return Number(NumberKind.EMERGENCY, None, digits=rest)
         if self._internal.fullmatch(digits):
             return Number(NumberKind.INTERNAL, None, digits=digits)
-        for rest in (*outside, digits):
-            if rest.isdecimal() and (found := self._best(rest)):
-                return self._subscriber(found, "")
+        for rest in outside:
+            rank, found = self._best(rest)
+            if found:
+                return self._subscriber(rank, found)
+        rank, found = self._best(digits)
+        if found and (rank == _SURE or not outside):
+            return self._subscriber(rank, found)
         if len(digits) <= 6:
             return _unreadable("a short number that is neither an emergency number nor an extension")
         return _unreadable(f"not a number as dialled in the region {self.region}")
 
-    def _subscriber(self, found: Sequence[str], otherwise: str) -> Number:
-        if not found:
-            return _unreadable(otherwise)
+    def _subscriber(self, rank: int, found: Sequence[str]) -> Number:
+        if rank == _MAYBE_LOCAL:
+            return _unreadable("neither an area code nor a trunk prefix: it may be local to any area")
         if len(found) > 1:
             return _unreadable("ambiguous: " + " or ".join(found))
         if found[0] in self._emergency_e164:
@@ -216,47 +209,46 @@ class NumberReader:
         return Number(NumberKind.SUBSCRIBER, found[0])
 
     def _is_emergency(self, digits: str) -> bool:
+        if not digits.isdecimal():  # phonenumbers would read *112 as 112
+            return False
         return digits in self._emergency or phonenumbers.is_emergency_number(digits, self.region)
 
-    def _best(self, digits: str) -> list[str]:
-        """The numbers of the best rank, each once: none if unreadable, several if ambiguous."""
-        ranked = list(self._readings(digits))
-        best = min((rank for rank, _ in ranked), default=0)
-        return sorted({number.e164 for rank, number in ranked if rank == best})
+    def _best(self, digits: str) -> tuple[int, list[str]]:
+        """The best rank and its numbers, each once: none if unreadable, several if ambiguous."""
+        ranked = list(self._readings(digits)) if digits.isdecimal() else []
+        best = min((rank for rank, _ in ranked), default=_MAYBE_LOCAL)
+        return best, sorted({number.e164 for rank, number in ranked if rank == best})
 
-    def _readings(self, digits: str) -> Iterator[tuple[int, _Found]]:
+    def _readings(self, digits: str) -> Iterator[tuple[int, Found]]:
         """Each way to read the digits, with its rank: the table at the top of this module."""
         abroad = [n for n in range(1, len(digits)) if self._international.fullmatch(digits, 0, n)]
         for length in abroad:
-            if found := _find(digits[length:]):
+            if found := find(digits[length:]):
                 yield from _ranked(found, known=1, possible=3)
-        national = _find(self._code + digits)
+        national = find(self._code + digits)
         with_trunk_prefix = national is not None and national.national != digits
         if with_trunk_prefix and national:
             yield from _ranked(national, known=1, possible=None if abroad else 3)
-        elif national and not (self._trunk and self._may_be_local(digits, national)):
-            dialled_so = not self._trunk or national.type == PhoneNumberType.MOBILE
+        elif national:
+            dialled_so = not self._trunk or national.type == PhoneNumberType.MOBILE or national.written_bare
             like_a_prefix = abroad or (self._trunk and digits.startswith("0"))
-            yield from _ranked(national, known=1 if dialled_so else 2, possible=None if like_a_prefix else 3)
-        if digits.startswith(self._code) and (found := _find(digits)):
+            ranks = (1 if dialled_so else 2, None if like_a_prefix else 3)
+            if not dialled_so and not self._area_code and len(digits) <= self._longest_local:
+                ranks = (_MAYBE_LOCAL, None if like_a_prefix else _MAYBE_LOCAL)
+            yield from _ranked(national, known=ranks[0], possible=ranks[1])
+        if digits.startswith(self._code) and (found := find(digits)):
             yield from _ranked(found, known=1 if self._trunk else 2, possible=2 if self._trunk else 3)
         if self._area_code and not with_trunk_prefix and (found := self._local(digits)):
             yield from _ranked(found, known=1, possible=None)
 
-    def _may_be_local(self, digits: str, national: _Found) -> bool:
-        """Tell whether a national number without trunk prefix could be local to an area we do not know."""
-        if national.type == PhoneNumberType.MOBILE or self._area_code:
-            return False
-        return len(digits) <= self._longest_local
-
-    def _local(self, digits: str) -> _Found | None:
+    def _local(self, digits: str) -> Found | None:
         """The number with the PBX's own area code; None for a short number of the region, such as 14045."""
         if digits.startswith("0"):
             return None
         short = phonenumbers.PhoneNumber(country_code=int(self._code), national_number=int(digits))
         if phonenumbers.is_valid_short_number_for_region(short, self.region):
             return None
-        return _find(self._code + self._area_code + digits)
+        return find(self._code + self._area_code + digits)
 
 
 def format_for_trunk(e164: str, number_format: str, region: str) -> str:
@@ -283,66 +275,17 @@ def format_for_trunk(e164: str, number_format: str, region: str) -> str:
         raise ValueError(f"not E.164: {e164}") from error
     plan = PhoneMetadata.metadata_for_region(region, None)
     if plan is not None and plan.country_code == number.country_code:
-        return re.sub("[^0-9]", "", phonenumbers.format_number(number, PhoneNumberFormat.NATIONAL))
+        return written(number)
     wanted = (plan.preferred_international_prefix or plan.international_prefix or "") if plan else ""
     prefix = wanted.replace("~", "")
     return (prefix if prefix.isdecimal() else "00") + e164[1:]
 
 
-def _ranked(found: _Found, *, known: int, possible: int | None) -> Iterator[tuple[int, _Found]]:
+def _ranked(found: Found, *, known: int, possible: int | None) -> Iterator[tuple[int, Found]]:
     if found.known:
         yield known, found
     elif found.possible and possible is not None:
         yield possible, found
-
-
-def _abroad(digits: str) -> list[str]:
-    found = _find(digits) if len(digits) <= _LONGEST_DIGITS else None
-    return [found.e164] if found and (found.known or found.possible) else []
-
-
-def _find(international: str) -> _Found | None:
-    """The number that begins with a country code; None if no country's number can look like it."""
-    number = _parsed(international)
-    if number is None:
-        return None
-    e164 = phonenumbers.format_number(number, PhoneNumberFormat.E164)
-    if len(e164) > _LONGEST_E164 + 1:
-        return None
-    again = _parsed(e164[1:])
-    if again != number:
-        return None  # a second trunk prefix: what is left would be another number each time it is read
-    kind = phonenumbers.number_type(number)
-    national = phonenumbers.national_significant_number(number)
-    possible = kind != PhoneNumberType.UNKNOWN or (_has_length(number) and not _lacks_zero(e164, national))
-    return _Found(e164, national, kind, possible)
-
-
-def _parsed(international: str) -> phonenumbers.PhoneNumber | None:
-    try:
-        number = phonenumbers.parse("+" + international)
-    except phonenumbers.NumberParseException:
-        return None
-    national = phonenumbers.national_significant_number(number)
-    if str(number.country_code) == _MEXICO and (mobile := _MEXICAN_MOBILE.fullmatch(national)):
-        return phonenumbers.parse("+" + _MEXICO + mobile[1])
-    return number
-
-
-def _has_length(number: phonenumbers.PhoneNumber) -> bool:
-    """By type, because the general lengths of a country also cover its free and special numbers."""
-    return any(
-        phonenumbers.is_possible_number_for_type_with_reason(number, kind) == ValidationResult.IS_POSSIBLE
-        for kind in (PhoneNumberType.FIXED_LINE, PhoneNumberType.MOBILE)
-    )
-
-
-def _lacks_zero(e164: str, national: str) -> bool:
-    """Tell whether a known number lost its leading zero, as an Italian landline easily does."""
-    with_zero = _parsed(e164.removesuffix(national)[1:] + "0" + national)
-    if with_zero is None or not with_zero.italian_leading_zero:
-        return False
-    return phonenumbers.number_type(with_zero) != PhoneNumberType.UNKNOWN
 
 
 def _bare(text: str) -> str:
@@ -384,7 +327,7 @@ def _is_region(region: str) -> bool:
 
 
 def _extension(pattern: str) -> str:
-    """The expression of an internal pattern: short, because one of eleven X would let every number through."""
+    """The expression of an internal pattern: short, since one of eleven X would let every number through."""
     allowed = f"at most {_LONGEST_EXTENSION} digits (any number with a * or #), with X for any digit, as 1XX"
     longest = 20 if set(pattern) & set("*#") else _LONGEST_EXTENSION
     _checked("internal", pattern, rf"[0-9X*#]{{1,{longest}}}", allowed)
