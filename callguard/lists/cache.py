@@ -96,6 +96,10 @@ async def _bounded(seconds: float) -> AsyncIterator[None]:
         raise CacheError(error.strerror or str(error), remedy=_UP_REMEDY) from error
 
 
+class CacheDamaged(CacheCold):
+    """A field cannot be read: only a rebuild helps."""
+
+
 class Build:
     """A hash that is being built beside the live one."""
 
@@ -137,7 +141,8 @@ class ListCache:
     async def lookup(self, number: str) -> tuple[Mark, tuple[Entry, ...]]:
         """The version of the lists and a number's entries (E.164), of one instant.
 
-        Raises CacheCold if there is no head, or anything cannot be decoded; other CacheError if Redis fails.
+        Raises CacheCold if there is no head, CacheDamaged if a field cannot be read, and another CacheError
+        if Redis fails.
         """
         fields = [codec.HEAD, codec.number_field(number)]
         async with _bounded(self._timeout):
@@ -147,8 +152,8 @@ class ListCache:
         try:
             mark = codec.decode_head(head)
             return mark, () if entries is None else codec.decode_entries(number, entries)
-        except ValueError as error:
-            raise CacheCold(f"a field cannot be read: {error}") from error
+        except codec.Undecodable as error:
+            raise CacheDamaged(f"a field cannot be read: {error}") from error
 
     async def head(self) -> bytes | None:
         """The head as it is, to compare with later; None if there is none. Raises CacheError."""

@@ -42,6 +42,10 @@ _ENTRY_TYPES: tuple[tuple[type, ...], ...] = (
 )
 
 
+class Undecodable(ValueError):
+    """A field that is not as callguard of this layout writes it."""
+
+
 def number_field(number: str) -> str:
     """The field of an E.164 number."""
     return f"n:{number.removeprefix('+')}"
@@ -52,12 +56,12 @@ def encode_head(mark: Mark) -> bytes:
 
 
 def decode_head(raw: bytes) -> Mark:
-    """Read a head. Raises ValueError if it is not one, or is of another layout."""
-    match orjson.loads(raw):
+    """Read a head. Raises Undecodable if it is not one, or is of another layout."""
+    match _loads(raw):
         case [int(layout), str(database), int(position), int(at)] if layout == LAYOUT:
             return Mark(database, position, at)
         case _:
-            raise ValueError("not a head of this layout")
+            raise Undecodable("not a head of this layout")
 
 
 def encode_entries(entries: Sequence[Entry]) -> bytes:
@@ -80,18 +84,25 @@ def encode_entries(entries: Sequence[Entry]) -> bytes:
 
 
 def decode_entries(number: str, raw: bytes) -> tuple[Entry, ...]:
-    """Read the field of an E.164 number. Raises ValueError if anything about it is not as it should be."""
-    rows = orjson.loads(raw)
+    """Read the field of an E.164 number. Raises Undecodable if anything is not as it should be."""
+    rows = _loads(raw)
     if not isinstance(rows, list) or not rows:
-        raise ValueError("not a list of entries")
+        raise Undecodable("not a list of entries")
     return tuple(_entry(number, row) for row in rows)
+
+
+def _loads(raw: bytes) -> Any:
+    try:
+        return orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        raise Undecodable(f"not JSON: {error}") from error
 
 
 def _entry(number: str, row: Any) -> Entry:
     if not isinstance(row, list) or len(row) != len(_ENTRY_TYPES):
-        raise ValueError("not an entry")
+        raise Undecodable("not an entry")
     if not all(type(value) in allowed for value, allowed in zip(row, _ENTRY_TYPES, strict=True)):
-        raise ValueError("a value of an entry has the wrong type")
+        raise Undecodable("a value of an entry has the wrong type")
     identity, category, project, reason, source, added_by, added_at, expires_at = row
     return Entry(
         id=identity,
@@ -110,4 +121,4 @@ def _instant(count: int) -> datetime:
     try:
         return from_microseconds(count)
     except OverflowError as error:
-        raise ValueError("an instant beyond the calendar") from error
+        raise Undecodable("an instant beyond the calendar") from error

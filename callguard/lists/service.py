@@ -11,7 +11,7 @@ from typing import NoReturn
 import structlog
 
 from callguard.errors import CacheCold, CacheError, SqlError
-from callguard.lists.cache import ListCache
+from callguard.lists.cache import CacheDamaged, ListCache
 from callguard.lists.model import Mark
 from callguard.lists.store import ListStore
 from callguard.lists.sync import Synchroniser
@@ -84,6 +84,7 @@ class GuardedLists:
         self._sql_why = "not looked at yet"
         self._answers: Counter[str] = Counter(redis=0, sql=0, none=0)
         self._rebuilds = 0
+        self._damaged = False
 
     async def lookup(self, number: str) -> Hits:
         """Everything the lists hold about one number (E.164), expired entries too.
@@ -94,6 +95,7 @@ class GuardedLists:
             try:
                 return await self._from_redis(number, self._newest)
             except CacheCold as error:
+                self._damaged |= isinstance(error, CacheDamaged)
                 if self._state is CacheState.WARM:
                     self._enter(CacheState.COLD, error.what)
             except CacheError as error:
@@ -173,9 +175,13 @@ class GuardedLists:
 
     async def _bring_up_to_date(self, newest: Mark) -> None:
         mark = await self._sync.catch_up(newest)
-        if mark is None:
-            self._enter(CacheState.REBUILDING, "the lists are missing, or not this database's")
+        if mark is None or self._damaged:
+            why = (
+                "a field cannot be read" if self._damaged else "the lists are missing, or not this database's"
+            )
+            self._enter(CacheState.REBUILDING, why)
             self._rebuilds += 1
+            self._damaged = False
             await self._sync.rebuild()
             mark = await self._sync.catch_up()
         self._cached = mark

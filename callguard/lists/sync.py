@@ -67,5 +67,5 @@ class Synchroniser:
 def _decoded(head: bytes | None) -> Mark | None:
     try:
         return None if head is None else codec.decode_head(head)
-    except ValueError:
+    except codec.Undecodable:
         return None
