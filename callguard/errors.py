@@ -6,7 +6,8 @@ CallguardError
 └── ServiceError                a service did not do what was asked; `service` names it
     ├── SqlError                the database: unreachable, too slow, or refusing
     ├── CacheError              Redis: unreachable, too slow, or refusing
-    │   └── CacheCold           Redis answered, but not with lists that may be trusted
+    │   ├── CacheCold           Redis answered, but not with lists that may be trusted
+    │   └── CacheEvicts         Redis is set to throw keys away
     └── AsteriskError           ARI or AMI
         ├── AsteriskUnreachable no connection, or no answer in time
         ├── AsteriskForbidden   the user or the password is refused
@@ -83,6 +84,10 @@ class CacheError(ServiceError):
 
 class CacheCold(CacheError):
     """Redis answered, but its lists are missing, partial or older than SQL's: not to be trusted."""
+
+
+class CacheEvicts(CacheError):
+    """Redis is set to throw keys away when its memory is full: lists would vanish."""
 
 
 class AsteriskError(ServiceError):

@@ -6,6 +6,7 @@ as a task of one TaskGroup and brings its answer back as an event. Deciding, too
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -28,6 +29,7 @@ from callguard.screening.model import (
     FailurePolicy,
     Hits,
     ListsUnavailable,
+    Mode,
 )
 from callguard.screening.screen import needs_lists, screen, without_journal
 
@@ -95,8 +97,9 @@ class Dispatcher:
         self._loop = asyncio.get_running_loop()
 
     @property
-    def calls_in_progress(self) -> int:
-        return len(self._calls)
+    def calls_in_progress(self) -> Counter[Mode | None]:
+        """How many there are, by mode; None for those that are not decided yet."""
+        return Counter(live.facts.mode if live.facts else None for live in self._calls.values())
 
     def stop(self) -> None:
         """Do nothing more: no timer of a call goes off after this."""

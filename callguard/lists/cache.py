@@ -21,7 +21,7 @@ import redis.exceptions
 from redis.typing import EncodableT
 
 from callguard.config import RedisSettings
-from callguard.errors import CacheCold, CacheError
+from callguard.errors import CacheCold, CacheError, CacheEvicts
 from callguard.lists import codec
 from callguard.lists.embedded import socket_path
 from callguard.lists.model import Mark
@@ -187,7 +187,7 @@ class ListCache:
             return bool(await self._swap(keys=keys, args=values))
 
     async def check_policy(self) -> None:
-        """Raise CacheError, saying what to set, if this Redis may throw lists away to make room for others.
+        """Raise CacheEvicts, saying what to set, if this Redis may throw lists away to make room for others.
 
         The guard would notice and ask SQL; but lists that vanish again and again are slow, and a sign that
         this Redis is too small.
@@ -196,7 +196,7 @@ class ListCache:
             memory = await self._client.info("memory")
         policy = str(memory.get("maxmemory_policy", "noeviction"))
         if int(memory.get("maxmemory", 0)) > 0 and policy != "noeviction":
-            raise CacheError(
+            raise CacheEvicts(
                 f"it evicts keys (maxmemory-policy {policy})",
                 remedy="set maxmemory-policy to noeviction, or give callguard a Redis of its own",
             )

@@ -1,0 +1,234 @@
+"""The composition root: builds the parts of a guard, starts them in order and stops them.
+
+SQL comes first, for it is the truth; then the cache, the journal, the pages, and last the connection to
+Asterisk, so that no call arrives before all else is there.
+"""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import datetime
+from typing import NoReturn
+
+import sqlalchemy as sa
+import structlog
+
+from callguard import __version__
+from callguard.asterisk import variables
+from callguard.asterisk.ari.client import AriClient
+from callguard.asterisk.ari.telephony import AriTelephony
+from callguard.asterisk.listener import CallListener
+from callguard.asterisk.prompts import Prompts, sound_file
+from callguard.config import Settings
+from callguard.control.dispatcher import Dispatcher
+from callguard.control.model import Arrival, Trunk
+from callguard.control.states import CallPolicy
+from callguard.database import migrate, open_engine
+from callguard.errors import CacheError, CacheEvicts
+from callguard.journal.writer import SPOOL, JournalWriter
+from callguard.lists.cache import ListCache, connect
+from callguard.lists.embedded import EmbeddedRedis
+from callguard.lists.service import CacheState, GuardedLists
+from callguard.lists.store import ListStore
+from callguard.lists.threads import SqlThreads
+from callguard.numbers import NumberReader, format_for_trunk
+from callguard.screening.model import CallFacts, Decision, Mode, Verdict
+from callguard.telemetry.http import Part, pages, serving
+from callguard.telemetry.metrics import Figures, Metrics
+from callguard.telemetry.observer import CallObserver
+
+_log: structlog.stdlib.BoundLogger = structlog.get_logger("callguard")
+
+
+class _StoppedError(Exception):
+    """Ends the guard's tasks: somebody asked it to stop."""
+
+
+async def run_guard(settings: Settings) -> None:
+    """Guard calls until SIGTERM or SIGINT. Stopping is immediate and lets live calls be.
+
+    Raises ConfigurationError, SqlError, CacheError (for a Redis that evicts, or a private one that does not
+    start) and ServiceError at the start. Asterisk is waited for.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with AsyncExitStack() as stack:
+        metrics = Metrics()
+        engine = await stack.enter_async_context(_database(settings))
+        cache = await stack.enter_async_context(_cache(settings))
+        threads = SqlThreads(timeout=settings.sql.timeout)
+        stack.callback(threads.close)
+        lists = GuardedLists(ListStore(engine), cache, threads)
+        journal = await stack.enter_async_context(
+            JournalWriter(engine, settings.state / SPOOL, settings.sql.timeout)
+        )
+        client = await stack.enter_async_context(AriClient(settings.asterisk))
+
+        def readiness() -> Sequence[Part]:
+            status = lists.status
+            return (
+                Part("asterisk", client.connected, str(client.problem or "connected")),
+                Part("sql", not status.sql, status.sql or "answers"),
+                Part("redis", status.cache is CacheState.WARM, status.why or str(status.cache), needed=False),
+            )
+
+        port = await stack.enter_async_context(serving(settings.http, pages(metrics, readiness, sound_file)))
+        policy = call_policy(settings, Prompts(settings.prompts, _base_url(settings, port)))
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                dispatcher = Dispatcher(
+                    tasks=tasks,
+                    guard=settings.asterisk.app,
+                    pbx=settings.asterisk.name,
+                    telephony=AriTelephony(client),
+                    lists=lists,
+                    journal=journal,
+                    observer=CallObserver(metrics),
+                    policy=policy,
+                    failure=settings.failure.policy(),
+                    facts=facts_reader(settings),
+                )
+                metrics.watch(lambda: _figures(dispatcher, lists, client, journal))
+                tasks.create_task(lists.run())
+                tasks.create_task(client.run(CallListener(client, dispatcher, tasks)))
+                tasks.create_task(dispatcher.look_regularly())
+                _log.info("guard started", version=__version__, app=settings.asterisk.app, http_port=port)
+                tasks.create_task(_end(stop, dispatcher))
+        except* _StoppedError:
+            _log.info("guard stopping: calls in progress go on")
+
+
+async def _end(stop: asyncio.Event, dispatcher: Dispatcher) -> NoReturn:
+    """Wait for the stop, then end all tasks of the group that this one is in."""
+    await stop.wait()
+    dispatcher.stop()
+    raise _StoppedError
+
+
+@asynccontextmanager
+async def _database(settings: Settings) -> AsyncIterator[sa.Engine]:
+    """The database, with its tables brought up to date."""
+    engine = await asyncio.to_thread(open_engine, settings.sql, settings.state)
+    try:
+        await asyncio.to_thread(migrate, engine)
+        yield engine
+    finally:
+        engine.dispose()
+
+
+@asynccontextmanager
+async def _cache(settings: Settings) -> AsyncIterator[ListCache]:
+    """The cache: the private redis-server, or the one in the settings, which must not evict.
+
+    A Redis that cannot be reached is no reason not to start: SQL is asked until it comes.
+    """
+    async with AsyncExitStack() as stack:
+        if not settings.redis.url:
+            embedded = EmbeddedRedis(settings.state)
+            await embedded.start()
+            stack.push_async_callback(embedded.stop)
+            keeper = asyncio.create_task(embedded.run())
+            stack.push_async_callback(_cancel, keeper)
+        cache = ListCache(
+            connect(settings.redis, settings.state), key=settings.redis.key, timeout=settings.redis.timeout
+        )
+        stack.push_async_callback(cache.close)
+        try:
+            await cache.check_policy()
+        except CacheEvicts:
+            raise
+        except CacheError as error:
+            _log.warning("the cache cannot be reached yet: SQL is asked", problem=str(error))
+        yield cache
+
+
+async def _cancel(task: "asyncio.Task[None]") -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+def _base_url(settings: Settings, port: int) -> str:
+    """Where Asterisk finds the prompts, unless the settings say it."""
+    host = "127.0.0.1" if settings.http.host in ("0.0.0.0", "::") else settings.http.host  # noqa: S104
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _figures(
+    dispatcher: Dispatcher, lists: GuardedLists, client: AriClient, journal: JournalWriter
+) -> Figures:
+    status, counts = lists.status, client.counts
+    return Figures(
+        calls={mode: dispatcher.calls_in_progress[mode] for mode in Mode},
+        cache=status.cache,
+        lookups=status.answers,
+        rebuilds=status.rebuilds,
+        connections=counts.connections,
+        events={
+            "taken": counts.events,
+            "unread": counts.unread_messages,
+            "failed": counts.failed_callbacks,
+        },
+        journal_waiting=journal.waiting,
+        spooled=journal.spooled,
+    )
+
+
+def facts_reader(settings: Settings) -> Callable[[Arrival, datetime], CallFacts]:
+    """How an arrival is read: its number, and the settings' defaults where the channel says nothing."""
+    reader = NumberReader(**settings.numbers.model_dump())
+
+    def read(arrival: Arrival, at: datetime) -> CallFacts:
+        return CallFacts(
+            at=at,
+            dialled=arrival.dialled,
+            number=reader.read(arrival.dialled),
+            mode=arrival.mode,
+            project=arrival.project or settings.defaults.project or None,
+            purpose=arrival.purpose or settings.defaults.purpose,
+            agent=arrival.agent or arrival.endpoint,
+            caller_number=arrival.caller_number,
+            subject=arrival.subject,
+            language=arrival.language,
+            pbx=settings.asterisk.name,
+            guard=settings.asterisk.app,
+            channel=arrival.channel,
+        )
+
+    return read
+
+
+def call_policy(settings: Settings, prompts: Prompts) -> CallPolicy:
+    """How calls are placed and refused."""
+    region = settings.numbers.region
+    trunks = tuple(trunk.trunk() for trunk in settings.trunks)
+
+    def number_for(trunk: Trunk, facts: CallFacts) -> str:
+        if facts.number.e164 is None:
+            return facts.number.digits
+        return format_for_trunk(facts.number.e164, trunk.number_format, region)
+
+    def endpoint(trunk: Trunk, facts: CallFacts) -> str:
+        return trunk.endpoint.replace("{number}", number_for(trunk, facts))
+
+    def channel_variables(decision: Decision) -> dict[str, str]:
+        told = {
+            variables.VERDICT: decision.verdict.value,
+            variables.REASON: decision.reason.value,
+            variables.NUMBER: number_for(trunks[0], decision.facts),
+            variables.DECISION: decision.id,
+        }
+        if decision.verdict is Verdict.REFUSE:
+            told[variables.USERFIELD] = f"callguard:refuse:{decision.reason}:{decision.reference}"
+        return told
+
+    return CallPolicy(
+        trunks=trunks,
+        endpoint=endpoint,
+        media=prompts.media,
+        variables=channel_variables,
+        answer_before_prompt=settings.prompts.answer_before_prompt,
+        prompt_seconds=settings.prompts.seconds,
+    )

