@@ -88,7 +88,7 @@ class DialProgressed:
     at: datetime
     peer: ChannelInfo
     caller: str | None
-    """The calling channel's id."""
+    """The calling channel's id; None where ARI's own dial does it."""
     status: str
     """Empty at the start, then `RINGING`, `PROGRESS`, `ANSWER`, `BUSY`, `NOANSWER`, `CANCEL` and so on."""
 
