@@ -138,10 +138,12 @@ class NumberReader:
         for number in emergency:
             _checked("emergency", number, r"[0-9]{2,15}", "2 to 15 digits")
         self._emergency = frozenset(emergency)
-        written_out = (self._best(number) for number in emergency)
-        self._emergency_e164 = frozenset(
-            found[0] for rank, found in written_out if len(found) == 1 and rank < _MAYBE_LOCAL
-        )
+        self._emergency_e164 = {
+            found[0]: number
+            for number in emergency
+            for rank, found in [self._best(number)]
+            if len(found) == 1 and rank < _MAYBE_LOCAL
+        }
         self._read = lru_cache(maxsize=8192)(self._read_now)
 
     def read(self, dialled: str) -> Number:
@@ -205,7 +207,7 @@ class NumberReader:
         if len(found) > 1:
             return _unreadable("ambiguous: " + " or ".join(found))
         if found[0] in self._emergency_e164:
-            return Number(NumberKind.EMERGENCY, None, digits=found[0])
+            return Number(NumberKind.EMERGENCY, None, digits=self._emergency_e164[found[0]])
         return Number(NumberKind.SUBSCRIBER, found[0])
 
     def _is_emergency(self, digits: str) -> bool:

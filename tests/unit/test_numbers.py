@@ -170,7 +170,7 @@ def test_an_emergency_number_that_begins_with_the_outside_line_digit_is_dialled_
 def test_a_configured_emergency_number_is_known_however_it_is_dialled() -> None:
     reader = NumberReader(emergency=("115", "0215550199"))
     assert reader.read("115").kind is NumberKind.EMERGENCY
-    assert reader.read("+62 21 5550199").kind is NumberKind.EMERGENCY
+    assert reader.read("+62 21 5550199") == Number(NumberKind.EMERGENCY, None, digits="0215550199")
 
 
 @pytest.mark.parametrize("dialled", ["*110", "110#", "#110", "1101", "+110", "0110"])
