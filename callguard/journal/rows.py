@@ -41,6 +41,7 @@ def decision_row(decision: Decision) -> Row:
         "number": facts.number.e164,
         "number_kind": facts.number.kind.value,
         "number_why": _bounded(facts.number.why),
+        "number_digits": _bounded(facts.number.digits),
         "project": None if facts.project is None else _bounded(facts.project),
         "purpose": _bounded(facts.purpose),
         "subject": _bounded(facts.subject),
@@ -66,7 +67,9 @@ def decision_of(row: Mapping[str, Any]) -> Decision:
         facts=CallFacts(
             at=from_microseconds(row["at"]),
             dialled=row["dialled"],
-            number=Number(NumberKind(row["number_kind"]), row["number"], row["number_why"]),
+            number=Number(
+                NumberKind(row["number_kind"]), row["number"], row["number_why"], row["number_digits"]
+            ),
             mode=None if row["mode"] is None else Mode(row["mode"]),
             project=row["project"],
             purpose=row["purpose"],

@@ -26,6 +26,7 @@ def upgrade() -> None:
         sa.Column("number", sa.String(32)),
         sa.Column("number_kind", sa.String(16), nullable=False),
         sa.Column("number_why", sa.Text, nullable=False),
+        sa.Column("number_digits", sa.Text, nullable=False),
         sa.Column("project", sa.Text),
         sa.Column("purpose", sa.Text, nullable=False),
         sa.Column("subject", sa.Text, nullable=False),
