@@ -120,10 +120,10 @@ class Sipp:
 
     def report(self) -> str:
         """What SIPp complained of, and its messages, for a failing test."""
-        errors = self.errors.read_text(errors="replace")[-2000:] if self.errors.exists() else ""
+        errors = self.errors.read_text(errors="replace")[-500:] if self.errors.exists() else ""
         messages = [
             f"{call.id}: {'>' if message.sent else '<'} {message.start}"
-            for call in self.log.calls()[-20:]
+            for call in self.log.calls()[-5:]
             for message in call.messages
         ]
         return "\n".join([f"--- SIPp {self.host}:{self.port}", self.process.tail(5), errors, *messages])
