@@ -1,4 +1,4 @@
-"""dialplan/callguard.conf on a real Asterisk: with callguard dead, and with guards that do all kinds of things."""
+"""dialplan/callguard.conf on a real Asterisk: with callguard dead, and with guards of all kinds."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -316,11 +316,13 @@ def test_a_call_that_a_dying_guard_left_stuck_is_freed_and_never_dialled(
     setting(asterisk, "CALLGUARD_WAIT", "2")
     setting(asterisk, "CALLGUARD_LONGEST_CALL", "2")
     told = {"CALLGUARD_VERDICT": verdict, "CALLGUARD_NUMBER": "081234567890"}
-    with puppet(asterisk, "callguard", told, hold=True) as guard:
-        with dial(asterisk, "081234567890", agent) as phone:
-            guard.wait_asked()
-            guard.cut()
-            assert_refused(phone)
+    with (
+        puppet(asterisk, "callguard", told, hold=True) as guard,
+        dial(asterisk, "081234567890", agent) as phone,
+    ):
+        guard.wait_asked()
+        guard.cut()
+        assert_refused(phone)
     assert reached(asterisk, trunk) == []
 
 
