@@ -1,6 +1,7 @@
 """The Telephony port over ARI: sending, order and retries."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -8,7 +9,8 @@ from callguard.asterisk.ari.arrival import arrival, arrival_now
 from callguard.asterisk.ari.backoff import Backoff
 from callguard.asterisk.ari.client import AriClient
 from callguard.asterisk.ari.events import ChannelInfo, StasisStarted
-from callguard.asterisk.ari.requests import CALLEE, requests
+from callguard.asterisk.ari.nudge import send_nudging
+from callguard.asterisk.ari.requests import CALLEE, Request, requests
 from callguard.asterisk.ari.snapshot import take_snapshot
 from callguard.control.model import (
     Announce,
@@ -118,7 +120,7 @@ class AriTelephony:
         backoff = Backoff(RETRY_FIRST, RETRY_LONGEST)
         wanted = requests(command, self._client.app)
         try:
-            await self._client.send(wanted, quick=turn.by_websocket)
+            await self._send(wanted, command, turn)
         except AsteriskUnreachable as error:
             failure = error
         else:
@@ -130,7 +132,7 @@ class AriTelephony:
             await asyncio.sleep(backoff.next())
             self._client.counts.retries += 1
             try:
-                await self._client.send(wanted, quick=turn.by_websocket)
+                await self._send(wanted, command, turn)
             except AsteriskUnreachable as error:
                 failure = error
             except Conflict:
@@ -142,6 +144,14 @@ class AriTelephony:
             else:
                 return
         raise failure
+
+    async def _send(self, wanted: Sequence[Request], command: TelephonyCommand, turn: _Turn) -> None:
+        version = self._client.version
+        if version and version.commands_may_lag and isinstance(command, Join | Release | Announce):
+            legs = (command.caller, command.callee) if isinstance(command, Join) else (command.caller,)
+            await send_nudging(self._client, wanted, legs)
+        else:
+            await self._client.send(wanted, quick=turn.by_websocket)
 
 
 async def _all_done(turns: set[_Turn]) -> None:
