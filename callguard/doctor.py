@@ -20,6 +20,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from callguard.asterisk.ari.client import AriClient
+from callguard.asterisk.prompts import LANGUAGES, Prompts
 from callguard.config import Settings, advice
 from callguard.database import meta, open_engine, snapshot, write
 from callguard.errors import AsteriskUnreachable, ConfigurationError, NotFound, ServiceError
@@ -27,6 +28,7 @@ from callguard.lists import codec
 from callguard.lists.cache import ListCache, connect
 from callguard.lists.store import ListStore
 from callguard.lists.threads import SqlThreads
+from callguard.screening.model import Reason
 
 LONGEST_CHECK = 20.0
 """Seconds; each service's own timeout, which is shorter, names what was waited for."""
@@ -73,6 +75,11 @@ class Doctor:
             ("asterisk", (), self._asterisk),
             ("application", ("asterisk",), self._application),
             ("guard", (), self._guard),
+            (
+                "prompts",
+                ("guard",) if self._settings.prompts.source == "http" else ("asterisk",),
+                self._prompts,
+            ),
         )
         unusable: set[str] = set()
         try:
@@ -206,6 +213,53 @@ class Doctor:
                 Finding("guard", State.FAILED, f"{url}: {why}", "start `callguard guard`, or look at its log")
             ]
         return _readiness(url, status, told)
+
+    async def _prompts(self) -> list[Finding]:
+        """Whether Asterisk will find each prompt: where it will ask for it, it must be."""
+        http = self._settings.http
+        prompts = Prompts(self._settings.prompts, f"http://{_reachable(http.host)}:{http.port}")
+        wanted = sorted(
+            {media for reason in Reason for one in LANGUAGES for media in prompts.media(reason, one)}
+        )
+        if self._settings.prompts.source == "files":
+            return await self._prompt_files([media.removeprefix("sound:") for media in wanted])
+        timeout = aiohttp.ClientTimeout(total=self._settings.asterisk.timeout)
+        async with aiohttp.ClientSession(timeout=timeout) as session:
+            for url in (media.removeprefix("sound:") for media in wanted):
+                try:
+                    async with session.head(url) as response:
+                        problem = "" if response.status == 200 else f"answers {response.status}"
+                except (aiohttp.ClientError, OSError, ValueError) as error:
+                    problem = str(error) or type(error).__name__
+                if problem:
+                    remedy = "is prompts.base_url right?"
+                    return [Finding("prompts", State.FAILED, f"{url}: {problem}", remedy)]
+        return [
+            Finding(
+                "prompts", State.OK, f"{len(wanted)} are served, such as {wanted[0].removeprefix('sound:')}"
+            )
+        ]
+
+    async def _prompt_files(self, names: Sequence[str]) -> list[Finding]:
+        missing = []
+        async with AriClient(self._settings.asterisk) as client:
+            for name in names:
+                try:
+                    sound = await client.request("GET", "sounds", name)
+                except NotFound:
+                    sound = None
+                match sound:
+                    case {"formats": list(formats)}:
+                        found = {one.get("language") for one in formats if isinstance(one, dict)}
+                    case _:
+                        found = set()
+                missing += [f"{language}/{name}" for language in LANGUAGES if language not in found]
+        remedy = "copy callguard's sounds into Asterisk's sounds folder, as LANGUAGE/callguard/NAME.wav"
+        if any(one.startswith(f"{self._settings.prompts.language}/") for one in missing):
+            return [Finding("prompts", State.FAILED, "Asterisk does not have " + ", ".join(missing), remedy)]
+        if missing:
+            return [Finding("prompts", State.WARNING, "Asterisk does not have " + ", ".join(missing), remedy)]
+        return [Finding("prompts", State.OK, f"Asterisk has all {len(names)} in every language")]
 
     def _cache(self) -> ListCache:
         settings = self._settings.redis

@@ -14,9 +14,11 @@ import pytest
 import sqlalchemy as sa
 from aiohttp import web
 
+from callguard.asterisk.prompts import sound_file
 from callguard.config import (
     AsteriskSettings,
     HttpSettings,
+    PromptSettings,
     RedisSettings,
     Settings,
     SqlSettings,
@@ -43,6 +45,7 @@ class Pbx:
         self.version = "22.10.1"
         self.applications = {"callguard"}
         self.password = "secret"
+        self.sounds: dict[str, tuple[str, ...]] = {}
         self.answer: str | None = None
         self.url = ""
 
@@ -56,6 +59,10 @@ class Pbx:
             return web.json_response({"system": {"version": self.version}})
         if request.path.removeprefix("/ari/applications/") in self.applications:
             return web.json_response({"name": "callguard"})
+        if request.path.startswith("/ari/sounds/callguard/"):
+            languages = self.sounds.get(request.path.removeprefix("/ari/sounds/callguard/"), ())
+            formats = [{"language": language, "format": "slin"} for language in languages]
+            return web.json_response({"id": "x", "formats": formats})
         return web.json_response({"message": "not found"}, status=404)
 
 
@@ -69,6 +76,11 @@ class Site:
             Part("asterisk", True, "connected"),
             Part("redis", True, "warm", False),
         )
+
+        self.unrecorded: set[str] = set()
+
+    def recording(self, language: str, name: str) -> Path | None:
+        return None if language in self.unrecorded else sound_file(language, name)
 
     def change(self, **sections: object) -> None:
         self.settings = self.settings.model_copy(update=sections)
@@ -103,7 +115,7 @@ async def site(
         application.router.add_route("*", "/{path:.*}", pbx.reply)
         ari_port = await stack.enter_async_context(serving(HttpSettings(port=0), application))
         site = Site(Settings(state=tmp_path), pbx)
-        guard = pages(Metrics(), lambda: site.parts, lambda _language, _name: None)
+        guard = pages(Metrics(), lambda: site.parts, site.recording)
         guard_port = await stack.enter_async_context(serving(HttpSettings(port=0), guard))
         ari = {"url": f"http://127.0.0.1:{ari_port}/ari", "password": "secret", "timeout": 3}
         site.settings = Settings.model_validate(
@@ -126,7 +138,7 @@ async def fill(engine: sa.Engine, settings: RedisSettings, state: Path) -> None:
 async def test_where_all_is_well_every_check_is_ok(site: Site) -> None:
     found = await site.examined()
     assert {check: one[0].state for check, one in found.items()} == dict.fromkeys(
-        ("settings", "sql", "redis", "lists", "asterisk", "application", "guard"), State.OK
+        ("settings", "sql", "redis", "lists", "asterisk", "application", "guard", "prompts"), State.OK
     )
     assert "22.10.1" in found["asterisk"][0].told
     assert "REST over websocket" in found["asterisk"][0].told
@@ -294,6 +306,29 @@ async def test_another_program_at_the_guards_port_is_found(answer: str, site: Si
     assert (await site.examined())["guard"][0].state is State.FAILED
 
 
+async def test_a_prompt_that_is_not_served_is_found(site: Site) -> None:
+    site.unrecorded.add("en")
+    assert "/sounds/en/attempts.wav: answers 404" in await site.only("prompts", State.FAILED)
+
+
+async def test_prompts_at_an_address_where_nobody_is_are_found(site: Site) -> None:
+    site.change(prompts=PromptSettings(base_url=f"http://127.0.0.1:{free_tcp_port()}"))
+    assert "is prompts.base_url right?" in await site.only("prompts", State.FAILED)
+
+
+NAMES = ("attempts", "guard-unavailable", "listed", "not-allowed", "outside-hours", "unreadable-number")
+
+
+async def test_prompts_in_asterisks_own_folder_must_be_there_in_the_default_language(site: Site) -> None:
+    site.change(prompts=PromptSettings(source="files"))
+    site.pbx.sounds = dict.fromkeys(NAMES, ("id", "en"))
+    assert (await site.examined())["prompts"][0].state is State.OK
+    site.pbx.sounds["listed"] = ("id",)
+    assert "en/callguard/listed" in await site.only("prompts", State.WARNING)
+    site.pbx.sounds["listed"] = ("en",)
+    assert "id/callguard/listed" in await site.only("prompts", State.FAILED)
+
+
 async def test_a_password_that_everybody_can_read_is_a_warning(site: Site, tmp_path: Path) -> None:
     file = tmp_path / "password"
     file.write_text("secret")
@@ -325,7 +360,7 @@ async def program(site: Site, *arguments: str, **environ: str) -> tuple[int, str
 
 async def test_the_program_shows_a_line_a_check_and_its_exit_code_says_what_to_look_at(site: Site) -> None:
     code, output = await program(site)
-    assert (code, [line.split()[0] for line in output.splitlines()]) == (0, ["ok"] * 7)
+    assert (code, [line.split()[0] for line in output.splitlines()]) == (0, ["ok"] * 8)
     site.pbx.version = "22.9.0"
     assert (await program(site))[0] == 0
     site.pbx.applications.clear()
