@@ -161,7 +161,7 @@ def _cell(value: object) -> str:
 
 def _write(lines: Iterable[str]) -> None:
     """To standard output, as UTF-8 in any locale. A reader that has seen enough (`| head`) is no error."""
-    output = click.get_binary_stream("stdout")
+    output = sys.stdout.buffer
     try:
         for line in lines:
             output.write(line.encode("utf-8", "backslashreplace"))

@@ -66,11 +66,12 @@ class Spool:
     def drain(self, add: Callable[[Spooled], None]) -> None:
         """Give all lines to `add`, some at a time, in their order; then empty the file.
 
-        What `add` raises ends it; the file then stays whole. Raises OSError.
+        What `add` raises ends it; the file then stays whole. Raises OSError, also while another process
+        drains the file.
         """
         if self.is_empty():
             return
-        with self.path.open("r+b") as file:
+        with self.path.open("r+b") as file, self._only_drain():
             while True:
                 # Under the lock no append is half done: up to this size all lines are whole, but for one
                 # that a crash has torn.
@@ -80,8 +81,18 @@ class Spool:
                         file.truncate(0)
                         os.fsync(file.fileno())
                         return
-                while file.tell() < size:
-                    self._add(_lines(file, size), add)
+                while lines := _lines(file, size):
+                    self._add(lines, add)
+
+    @contextmanager
+    def _only_drain(self) -> Iterator[None]:
+        # Not the lock that appends take: those must not wait for the database.
+        descriptor = os.open(self.path.with_suffix(".lock"), os.O_CREAT | os.O_RDWR, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            yield
+        finally:
+            os.close(descriptor)
 
     def set_aside(self, line: bytes, why: str) -> None:
         """Keep a line that the journal cannot take where a person can look at it. Raises OSError."""
@@ -110,9 +121,9 @@ class Spool:
 
 
 def _lines(file: BinaryIO, size: int) -> list[bytes]:
+    """The next lines, up to that size; none at its end, or at that of a file cut short meanwhile."""
     lines: list[bytes] = []
-    while file.tell() < size and len(lines) < _BATCH:
-        line = file.readline()
+    while file.tell() < size and len(lines) < _BATCH and (line := file.readline()):
         if line.strip():
             lines.append(line)
     return lines

@@ -26,6 +26,10 @@ _TIDY_AFTER = 200
 """Transactions between checkpoints of SQLite's log: each costs a millisecond or two, while nobody waits."""
 
 
+class GivenUpError(Exception):
+    """While decisions waited for the database, the caller of one of them has given up."""
+
+
 class JournalStore:
     """Adds to the journal. Everything may be added again: what is there already stays as it is.
 
@@ -71,7 +75,8 @@ class JournalStore:
         """Commit decisions in one transaction. Raises SqlError; then none was added, unless the connection
         broke while committing.
 
-        `rows` is asked once the transaction has its lock, which may have taken a while. A decision whose id
+        `rows` is asked at the start and again before the commit, for there may be locks to wait for; if it
+        gives fewer then, GivenUpError is raised and nothing was added. A decision whose id
         is there already with other contents takes its place, for the later word is the one that was acted
         on: the database committed the earlier one after its caller had given up waiting. The earlier one is
         kept in `superseded_decisions`.
@@ -85,6 +90,8 @@ class JournalStore:
                     for row in added:
                         self._replace(cursor, row)
                 cursor.executemany(self._open, added)
+                if len(rows()) != len(added):
+                    raise GivenUpError
 
         self._transaction(work)
 
@@ -120,6 +127,9 @@ class JournalStore:
         connection, self._connection = self._connection, None
         if connection is not None:
             with suppress(sqlite3.Error, psycopg.Error):
+                if self._on_sqlite:
+                    # A cursor that an exception still holds keeps a closed connection's lock alive.
+                    connection.rollback()
                 connection.close()
 
     def _compiled(self, statement: sa.ClauseElement) -> str:
