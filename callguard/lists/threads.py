@@ -3,12 +3,16 @@
 import asyncio
 import queue
 import threading
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from callguard.errors import SqlError
 
 T = TypeVar("T")
+
+_LONGEST_GOODBYE = 1.0
 
 
 class SqlThreads:
@@ -21,10 +25,13 @@ class SqlThreads:
     def __init__(self, *, timeout: float, count: int = 4, waiting: int = 256) -> None:
         """`timeout`: seconds for one question, with its wait for a thread."""
         self._timeout = timeout
-        self._count = count
         self._questions: queue.Queue[_Question | None] = queue.Queue(waiting)
-        for index in range(count):
-            threading.Thread(target=self._work, name=f"lists-sql-{index}", daemon=True).start()
+        self._threads = [
+            threading.Thread(target=self._work, name=f"lists-sql-{index}", daemon=True)
+            for index in range(count)
+        ]
+        for thread in self._threads:
+            thread.start()
 
     async def run(self, ask: Callable[[], T]) -> T:
         """The answer to one question. Raises what it raises; SqlError if it is not answered in time."""
@@ -41,16 +48,22 @@ class SqlThreads:
             raise SqlError(f"no answer in {self._timeout} s", remedy="is the database overloaded?") from error
 
     def close(self) -> None:
-        """Let the threads end when their questions are answered; nobody waits for them."""
-        for _ in range(self._count):
-            try:
-                self._questions.put_nowait(None)
-            except queue.Full:
-                return
+        """End the threads, so that none holds a connection. One that hangs is left alone after a second.
+
+        Questions that still wait are not asked.
+        """
+        with suppress(queue.Empty):
+            while True:
+                self._questions.get_nowait()
+        self._questions.put_nowait(None)
+        end = time.monotonic() + _LONGEST_GOODBYE
+        for thread in self._threads:
+            thread.join(max(0.0, end - time.monotonic()))
 
     def _work(self) -> None:
         while (question := self._questions.get()) is not None:
             question.answer()
+        self._questions.put(None)  # for the next thread
 
 
 class _Question:
