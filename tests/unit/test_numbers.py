@@ -130,10 +130,17 @@ def test_a_number_that_may_be_local_behind_the_outside_line_is_not_read_whole_in
     assert read("9611555677", NumberReader(outside_line="9")) is None
 
 
+def test_a_number_is_read_whole_only_if_it_is_sure() -> None:
+    swedish = NumberReader(region="SE", outside_line="9")
+    assert read("90058094", swedish) is None
+    assert read("90058094", NumberReader(region="SE")) == "+4690058094"
+
+
 def test_the_longest_of_several_outside_lines_is_taken_off() -> None:
-    reader = NumberReader(outside_line="9, 91")
-    assert read("91081234567890", reader) == "+6281234567890"
-    assert read("9081234567890", reader) == "+6281234567890"
+    reader = NumberReader(outside_line="9, 96")
+    assert read("960811123456", reader) == "+62811123456"
+    assert read("90811123456", reader) == "+62811123456"
+    assert read("962811123456", reader) == "+622811123456"
 
 
 def test_a_written_number_has_no_outside_line_digit() -> None:
@@ -224,6 +231,9 @@ def test_own_country_code_or_area_code_is_settled_by_the_missing_trunk_prefix() 
         "+006281234567890",
         "+62+81234567890",
         "010170215550123",
+        "0101784040153",
+        "+43 00 6692 1641",
+        "+62 001803 12345678901",
         "+999123456789",
         "+62 812",
         "0" * 30,
