@@ -217,7 +217,8 @@ class Asterisk:
         enter = 'mount --bind "$1" "$2/mnt"; mount --bind "$2/mnt/tmp" "$2/tmp"; '
         if root != "/":
             enter += 'mount --bind /dev "$2/dev"; mount --rbind /proc "$2/proc"; '
-        script = f'set -e; ulimit -n "$(ulimit -H -n)"; {enter} exec chroot "$2" asterisk -f -C /mnt/etc/asterisk.conf'
+        enter += 'ulimit -n "$(ulimit -H -n)"; '
+        script = f'set -e; {enter} exec chroot "$2" asterisk -f -C /mnt/etc/asterisk.conf'
         self._process = Process(
             [
                 "unshare",

@@ -3,7 +3,7 @@
 import os
 import socket
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -197,3 +197,23 @@ def carrier(host: str, port: int, scenario: str = "carrier") -> Iterator[Sipp]:
     """A carrier at the address that Asterisk's trunk has as its contact."""
     with Sipp(scenario, host=host, port=port) as running:
         yield running
+
+
+class Phones(Sipp):
+    """Many agents' phones, each placing one call."""
+
+    def __init__(self, asterisk_port: int, numbers: Sequence[str], *, rate: float, agent: str) -> None:
+        """Dial the numbers in their order, `rate` a second."""
+        super().__init__(
+            "agents_busy",
+            host=AGENTS,
+            to=asterisk_port,
+            calls=len(numbers),
+            rate=rate,
+            keys={"agent": agent},
+            fields="SEQUENTIAL\n" + "".join(f"{number};\n" for number in numbers),
+        )
+
+    @property
+    def done(self) -> bool:
+        return not self.process.running
