@@ -18,7 +18,7 @@ from tests.rig.ports import CARRIER
 from tests.rig.sipp import Sipp, carrier
 
 REPOSITORY = Path(__file__).parents[2]
-WIDTH = 120
+WIDTH = 132
 LISTED = "+6281255550100"
 """The number that is on the list."""
 
