@@ -45,8 +45,7 @@ def find(international: str) -> Found | None:
     e164 = phonenumbers.format_number(number, PhoneNumberFormat.E164)
     if len(e164) > _LONGEST_E164 + 1:
         return None
-    again = _parsed(e164[1:])
-    if again != number:
+    if e164[1:] != international and _parsed(e164[1:]) != number:
         return None  # a second trunk prefix: what is left would be another number each time it is read
     kind = phonenumbers.number_type(number)
     national = phonenumbers.national_significant_number(number)
