@@ -43,6 +43,17 @@ def failure(cause: int | None, sip: int | None = None) -> tuple[Result, HangupRe
     return _FAILED
 
 
+def dial_failure(told: Result | None, cause: int | None) -> Result:
+    """What became of a call that the dialplan's own Dial did not get answered.
+
+    `told` is Dial's word as an event, which is `no-answer` for every cause that has no word of its own;
+    `cause` is that of the caller leg, which a dialplan usually ends with the callee's.
+    """
+    if told in (None, Result.NO_ANSWER) and cause in _OF_CAUSE:
+        return _OF_CAUSE[cause][0]
+    return told or failure(cause)[0]
+
+
 def is_trunk_failure(cause: int | None) -> bool:
     """Tell whether another trunk may do better. An unknown cause is taken for the trunk's."""
     return cause is None or cause in _NO_ROUTE

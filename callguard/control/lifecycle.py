@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from callguard.control import model as m
-from callguard.control.causes import failure, is_trunk_failure
+from callguard.control.causes import dial_failure, failure, is_trunk_failure
 from callguard.control.model import Command, Event, HangupReason, Outcome, Result, Timer
 from callguard.control.states import (
     Announcing,
@@ -45,6 +45,11 @@ def advance(state: State, event: Event, policy: CallPolicy) -> Step:
     if _is_about_another_leg(state, event):
         return state, _release_stray(event)
     state = replace(state, call=_note(state, event))
+    if isinstance(event, m.CallerReplaced):
+        # The leg that transferred the call away stays in Stasis, with nobody to talk to.
+        return state, (m.HangUp(event.caller, HangupReason.NORMAL),)
+    if isinstance(event, m.CalleeReplaced):
+        return state, (m.HangUp(event.callee, HangupReason.NORMAL),)
     match state:
         case Deciding():
             return _deciding(state, event, policy)
@@ -125,10 +130,10 @@ def _note(state: State, event: Event) -> Call:
         case m.CallerLeft(at=at) if not call.caller_gone and not _was_released(state):
             # Out of Stasis without our doing: it hangs up, or somebody moved it. It is out of reach.
             return replace(call, caller_gone_at=at)
-        case m.CallerReplaced(by=by) if not call.caller_gone:
-            return replace(call, caller=by)
-        case m.CalleeReplaced(by=by) if call.callee_is is not Presence.GONE:
-            return replace(call, callee=by)
+        case m.CallerReplaced(by=by):
+            return replace(call, caller=by, caller_gone_at=None, caller_cause=None)
+        case m.CalleeReplaced(by=by):
+            return replace(call, callee=by, callee_is=Presence.PRESENT)
         case m.CommandFailed(command=m.CreateCallee(callee=callee), gone=gone) if callee == call.callee:
             # No answer does not mean that nothing was made: what may be there is hung up, too.
             return replace(call, callee_is=Presence.GONE if gone else Presence.PRESENT)
@@ -274,9 +279,9 @@ def _handed_over(state: HandedOver, event: Event) -> Step:
         case m.CallerGone(cause=cause, hung_up=hung_up):
             if call.answered_at is not None:
                 return finish(call, Result.ANSWERED)
-            if state.dial_result is not None:
-                return finish(call, state.dial_result)
-            return finish(call, Result.CANCELLED if hung_up else failure(cause)[0])
+            if hung_up:
+                return finish(call, Result.CANCELLED)
+            return finish(call, dial_failure(state.dial_result, cause))
         case _:
             return state, ()
 

@@ -190,7 +190,9 @@ def test_an_unanswered_call_ends_with_the_ring_time() -> None:
 
 
 def test_a_transfer_replaces_the_caller_leg_and_the_call_goes_on() -> None:
-    run = talking().after(m.CallerReplaced(CALLER, "local-leg"), m.CallerGone(CALLER, at(20)))
+    run = talking().after(m.CallerReplaced(CALLER, "local-leg"))
+    assert run.commands == (m.HangUp(CALLER, HangupReason.NORMAL),)
+    run.after(m.CallerGone(CALLER, at(20)))
     assert isinstance(run.state, Talking)
     run.after(m.CallerGone("local-leg", at(30)))
     assert run.gives(m.HangUp) == [m.HangUp(CALLEE, HangupReason.NORMAL)]
@@ -222,6 +224,8 @@ def test_the_outcome_of_the_dialplans_own_dial_is_recorded() -> None:
     assert answered.outcome == m.Outcome(ID, Result.ANSWERED, at(9), at(1), at(2), 16, None)
     busy = screened().after(m.DialEnded(CALLER, Result.BUSY), m.CallerGone(CALLER, at(2), 17))
     assert busy.outcome.result is Result.BUSY
+    unknown = screened().after(m.DialEnded(CALLER, Result.NO_ANSWER), m.CallerGone(CALLER, at(2), 1))
+    assert unknown.outcome.result is Result.FAILED
     cancelled = screened().after(m.CallerGone(CALLER, at(2), 16, hung_up=True))
     assert cancelled.outcome.result is Result.CANCELLED
 
