@@ -19,11 +19,21 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
+from callguard.asterisk import variables
+from callguard.asterisk.ami import ari_options, show_dialplan
 from callguard.asterisk.ari.client import AriClient
+from callguard.asterisk.dialplan import read_dialplan
 from callguard.asterisk.prompts import LANGUAGES, Prompts
 from callguard.config import Settings, advice
 from callguard.database import meta, open_engine, snapshot, write
-from callguard.errors import AsteriskUnreachable, ConfigurationError, NotFound, ServiceError
+from callguard.errors import (
+    AsteriskForbidden,
+    AsteriskUnreachable,
+    ConfigurationError,
+    NotFound,
+    Rejected,
+    ServiceError,
+)
 from callguard.lists import codec
 from callguard.lists.cache import ListCache, connect
 from callguard.lists.store import ListStore
@@ -34,6 +44,10 @@ LONGEST_CHECK = 20.0
 """Seconds; each service's own timeout, which is shorter, names what was waited for."""
 CATCH_UP_SECONDS = 1.0
 """How long Redis may be behind SQL without a word: a guard notices a change within half of it."""
+
+SHORTEST_WRITE_TIMEOUT = 1000
+"""Milliseconds for ari.conf's websocket_write_timeout: Asterisk's default, 100, is too short."""
+_NO_AMI = "not looked at: this needs AMI"
 
 
 class State(StrEnum):
@@ -73,6 +87,7 @@ class Doctor:
             ("redis", (), self._redis),
             ("lists", ("sql", "redis"), self._lists),
             ("asterisk", (), self._asterisk),
+            ("ari.conf", (), self._ari_conf),
             ("application", ("asterisk",), self._application),
             ("guard", (), self._guard),
             (
@@ -80,6 +95,7 @@ class Doctor:
                 ("guard",) if self._settings.prompts.source == "http" else ("asterisk",),
                 self._prompts,
             ),
+            ("dialplan", (), self._dialplan),
         )
         unusable: set[str] = set()
         try:
@@ -189,6 +205,54 @@ class Doctor:
                 for warning in version.warnings
             ),
         ]
+
+    async def _ari_conf(self) -> list[Finding]:
+        wanted = f"websocket_write_timeout = 5000 and channelvars = {','.join(variables.BROUGHT)}"
+        if not self._settings.ami.username:
+            return [Finding("ari.conf", State.SKIPPED, _NO_AMI, f"see that it has {wanted}")]
+        try:
+            options = await ari_options(self._settings.ami)
+        except (Rejected, AsteriskForbidden) as error:
+            return [Finding("ari.conf", State.SKIPPED, error.what, f"see that it has {wanted}")]
+        missing = set(variables.BROUGHT) - {
+            name.strip() for name in options.get("channelvars", "").split(",")
+        }
+        patience = options.get("websocket_write_timeout", "100")
+        found = []
+        if not patience.isdecimal() or int(patience) < SHORTEST_WRITE_TIMEOUT:
+            told = (
+                f"websocket_write_timeout = {patience}: Asterisk cuts a guard off that stalls for that long"
+            )
+            found.append(Finding("ari.conf", State.WARNING, told, "set it to 5000 (milliseconds)"))
+        if missing:
+            told = f"channelvars lacks {', '.join(sorted(missing))}: each call has to be asked for them"
+            found.append(Finding("ari.conf", State.WARNING, told, f"set it to {','.join(variables.BROUGHT)}"))
+        return found or [Finding("ari.conf", State.OK, "has the options that callguard is made for")]
+
+    async def _dialplan(self) -> list[Finding]:
+        if not self._settings.ami.username:
+            return [
+                Finding("dialplan", State.SKIPPED, _NO_AMI, "set ami.username and ami.password to let it be")
+            ]
+        app = self._settings.asterisk.app
+        endpoints = [trunk.endpoint for trunk in self._settings.trunks]
+        plan = read_dialplan(await show_dialplan(self._settings.ami), app, endpoints)
+        if not plan.asking:
+            told, remedy = (
+                f"it has no Stasis({app},...)",
+                "#include callguard.conf in extensions.conf, and reload",
+            )
+            return [Finding("dialplan", State.FAILED, told, remedy)]
+        if not plan.guarded:
+            told = f"{', '.join(plan.asking)} asks the guard, but no context of yours leads there"
+            return [
+                Finding("dialplan", State.FAILED, told, "include => callguard-bridge in the agents' context")
+            ]
+        found = [Finding("dialplan", State.OK, f"guarded: {', '.join(plan.guarded)}")]
+        if plan.around:
+            told = f"{', '.join(plan.around)}: a trunk is dialled without the guard"
+            found.append(Finding("dialplan", State.WARNING, told, "is it meant to be?"))
+        return found
 
     async def _application(self) -> list[Finding]:
         app = self._settings.asterisk.app

@@ -1,9 +1,9 @@
-"""One question over AMI, which ARI cannot answer: which contexts of the dialplan call the guard?
+"""Questions over AMI, which ARI cannot answer: what is in the dialplan, and in ari.conf?
 
 panoramisk 1.4 speaks AMI; what it does wrong is fenced off here, and each fence has a test:
 
 - after a lost connection it connects again and sends what was under way once more: only its protocol is
-  used, over a connection of our own that is never renewed, and ShowDialPlan may be asked twice anyway
+  used, over a connection of our own that is never renewed, and what is asked may be asked twice anyway
 - it sends line breaks in a value as they are, so that a value can be another action: they are refused
 - an action has no time limit, a ping is not checked, and a lost connection leaves its future pending: one
   deadline covers everything, and the end of the connection ends the wait
@@ -71,14 +71,30 @@ class _Protocol(AMIProtocol):  # type: ignore[misc]
         self.transport.abort()
 
 
-async def dialplan_uses_guard(settings: AmiSettings, app: str) -> list[str]:
-    """The contexts of the loaded dialplan that call Stasis with this application, sorted.
-
-    Asterisk itself makes a context `stasis-APP` for each application that is connected; it does not count.
+async def show_dialplan(settings: AmiSettings) -> list[dict[str, str]]:
+    """The rows of the loaded dialplan, as dialplan.read_dialplan takes them: headers in lower case -> text.
 
     Raises AsteriskUnreachable, AsteriskForbidden (also for a user without the right to read the dialplan),
     Rejected for an answer that is no answer, and ConfigurationError for a password that cannot be sent.
     """
+    answer = await _asked(settings, {"Action": "ShowDialPlan"})
+    if not isinstance(answer, list):
+        raise Rejected(f"AMI: ShowDialPlan: {_text(answer.message)[:200]}")
+    return [{str(key).lower(): _text(value) for key, value in row.items()} for row in answer]
+
+
+async def ari_options(settings: AmiSettings) -> dict[str, str]:
+    """The options of [general] in ari.conf, as the file has them now. Raises what show_dialplan raises."""
+    answer = await _asked(settings, {"Action": "GetConfig", "Filename": "ari.conf", "Category": "general"})
+    if isinstance(answer, list) or not answer.success:
+        told = "a list" if isinstance(answer, list) else _text(answer.message)[:200]
+        raise Rejected(f"AMI: GetConfig: {told}")
+    lines = [_text(value) for key, value in answer.items() if str(key).lower().startswith("line-")]
+    return {name.strip(): value.strip() for name, _, value in (line.partition("=") for line in lines)}
+
+
+async def _asked(settings: AmiSettings, action: dict[str, str]) -> Any:
+    """The answer to one action, on a connection of its own: a message, or the messages of a list."""
     secret = settings.secret() or ""
     for key, value in (("username", settings.username), ("password", secret)):
         if not value.isprintable():
@@ -93,7 +109,7 @@ async def dialplan_uses_guard(settings: AmiSettings, app: str) -> list[str]:
         secret=_as_latin_1(secret),
         events="off",
         ping_delay=_NEVER_SECONDS,
-        forgetable_actions=("login", "showdialplan"),
+        forgetable_actions=("login", "showdialplan", "getconfig"),
         log=_SILENT,
     )
     manager.patterns.clear()  # its own handler of an event is a task that nobody awaits
@@ -104,7 +120,7 @@ async def dialplan_uses_guard(settings: AmiSettings, app: str) -> list[str]:
                 lambda: _Protocol(manager), settings.host, settings.port
             )
             try:
-                return _contexts(await _show_dialplan(manager, transport, protocol), app)
+                return await _answered(manager, transport, protocol, action)
             finally:
                 protocol.closed = True  # so that close() only ends the ping
                 manager.close()
@@ -115,7 +131,9 @@ async def dialplan_uses_guard(settings: AmiSettings, app: str) -> list[str]:
         raise AsteriskUnreachable(f"{where}: {error}", remedy="manager.conf has enabled=yes") from error
 
 
-async def _show_dialplan(manager: Any, transport: asyncio.Transport, protocol: _Protocol) -> list[Any]:
+async def _answered(
+    manager: Any, transport: asyncio.Transport, protocol: _Protocol, action: dict[str, str]
+) -> Any:
     made: asyncio.Future[Any] = manager.loop.create_future()
     made.set_result((transport, protocol))
     manager.connection_made(made)
@@ -125,16 +143,13 @@ async def _show_dialplan(manager: Any, transport: asyncio.Transport, protocol: _
             "AMI: the user name or the password is refused",
             remedy="ami.username and ami.password are those of a user in manager.conf",
         )
-    answer = await _answer(manager.send_action({"Action": "ShowDialPlan"}), protocol)
-    if isinstance(answer, list):
-        return answer
-    message = _text(answer.message)
-    if "ermission" in message:
+    answer = await _answer(manager.send_action(action), protocol)
+    if not isinstance(answer, list) and "ermission" in _text(answer.message):
         raise AsteriskForbidden(
-            "AMI: the user may not read the dialplan",
-            remedy="manager.conf: read and write = config,reporting",
+            f"AMI: the user may not use the action {action['Action']}",
+            remedy="manager.conf: write = reporting for the dialplan, config for ari.conf",
         )
-    raise Rejected(f"AMI: ShowDialPlan: {message[:200]}")
+    return answer
 
 
 async def _answer(sent: "asyncio.Future[Any]", protocol: _Protocol) -> Any:
@@ -142,18 +157,6 @@ async def _answer(sent: "asyncio.Future[Any]", protocol: _Protocol) -> Any:
     if sent.done():
         return sent.result()
     raise protocol.ended.result()
-
-
-def _contexts(messages: list[Any], app: str) -> list[str]:
-    return sorted(
-        {
-            _text(message.context)
-            for message in messages
-            if _text(message.context) != f"stasis-{app}"
-            and _text(message.application).lower() == "stasis"
-            and _text(message.appdata).split(",")[0].strip() == app
-        }
-    )
 
 
 def _as_latin_1(text: str) -> str:

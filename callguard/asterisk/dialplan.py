@@ -32,7 +32,7 @@ class Dialplan:
 
 
 def read_dialplan(rows: Iterable[Mapping[str, str]], app: str, endpoints: Sequence[str]) -> Dialplan:
-    """Read the ListDialplan events of AMI's action ShowDialPlan.
+    """Read the ListDialplan events of AMI's action ShowDialPlan, their keys in lower case.
 
     `app` is the guard's ARI application, `endpoints` are the trunks', with {number} in them. Variables in the
     dialplan are not followed: a dial string that names a trunk only through one is not seen.
@@ -40,8 +40,9 @@ def read_dialplan(rows: Iterable[Mapping[str, str]], app: str, endpoints: Sequen
     """
     contexts: dict[str, _Context] = {}
     for row in rows:
-        if "Context" in row:
-            _take(contexts.setdefault(row["Context"], _Context()), row, app)
+        # Asterisk itself makes `stasis-APP` for an application that is connected: nobody wrote it.
+        if row.get("context", f"stasis-{app}") != f"stasis-{app}":
+            _take(contexts.setdefault(row["context"], _Context()), row, app)
     names = set(contexts)
     asking = {name for name, context in contexts.items() if context.asks}
     leading = set(asking)
@@ -70,9 +71,9 @@ def _dial_string(endpoint: str) -> re.Pattern[str]:
 
 
 def _take(context: _Context, row: Mapping[str, str], app: str) -> None:
-    application, data = row.get("Application", "").lower(), row.get("AppData", "")
-    if "IncludeContext" in row:
-        context.leads_to.add(row["IncludeContext"])
+    application, data = row.get("application", "").lower(), row.get("appdata", "")
+    if "includecontext" in row:
+        context.leads_to.add(row["includecontext"])
     elif application == "stasis":
         context.asks = context.asks or data.split(",")[0].strip() == app
     elif application in _JUMPS:

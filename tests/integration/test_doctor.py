@@ -7,7 +7,7 @@ import os
 import socket
 import sys
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -16,6 +16,7 @@ from aiohttp import web
 
 from callguard.asterisk.prompts import sound_file
 from callguard.config import (
+    AmiSettings,
     AsteriskSettings,
     HttpSettings,
     PromptSettings,
@@ -66,12 +67,52 @@ class Pbx:
         return web.json_response({"message": "not found"}, status=404)
 
 
+class Ami:
+    """As much of AMI as the doctor asks for."""
+
+    def __init__(self) -> None:
+        self.dialplan = [
+            {"Context": "agents", "IncludeContext": "callguard-bridge"},
+            {"Context": "callguard-bridge", "Application": "Stasis", "AppData": "callguard,bridge,${EXTEN}"},
+        ]
+        self.ari_conf: list[str] | None = [
+            "websocket_write_timeout=5000",
+            "channelvars=CALLGUARD_PROJECT,CALLGUARD_PURPOSE,CALLGUARD_AGENT,CALLGUARD_REFERENCE",
+        ]
+        self.port = 0
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"Asterisk Call Manager/9.0.0\r\n")
+        with suppress(asyncio.IncompleteReadError, ConnectionError):
+            while True:
+                lines = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
+                asked = dict(line.split(": ", 1) for line in lines if ": " in line)
+                for message in self.answer(asked["Action"]):
+                    message["ActionID"] = asked["ActionID"]
+                    told = [f"{name}: {value}\r\n" for name, value in message.items()]
+                    writer.write("".join([*told, "\r\n"]).encode())
+        writer.close()
+
+    def answer(self, action: str) -> list[dict[str, str]]:
+        if action == "ShowDialPlan":
+            rows = [{"Event": "ListDialplan"} | row for row in self.dialplan]
+            end = {"Event": "ShowDialPlanComplete", "EventList": "Complete"}
+            return [{"Response": "Success", "EventList": "start"}, *rows, end]
+        if action == "GetConfig" and self.ari_conf is None:
+            return [{"Response": "Error", "Message": "Permission denied"}]
+        if action == "GetConfig":
+            lines = {f"Line-000000-{number:06}": line for number, line in enumerate(self.ari_conf or ())}
+            return [{"Response": "Success"} | lines]
+        return [{"Response": "Success", "Message": "Authentication accepted"}]
+
+
 class Site:
     """Everything in order, until a test breaks it."""
 
-    def __init__(self, settings: Settings, pbx: Pbx) -> None:
+    def __init__(self, settings: Settings, pbx: Pbx, ami: Ami) -> None:
         self.settings = settings
         self.pbx = pbx
+        self.ami = ami
         self.parts: tuple[Part, ...] = (
             Part("asterisk", True, "connected"),
             Part("redis", True, "warm", False),
@@ -109,18 +150,21 @@ class Site:
 async def site(
     engine: sa.Engine, sql_settings: SqlSettings, redis_settings: RedisSettings, tmp_path: Path
 ) -> AsyncIterator[Site]:
-    pbx = Pbx()
+    pbx, ami = Pbx(), Ami()
     async with AsyncExitStack() as stack:
         application = web.Application()
         application.router.add_route("*", "/{path:.*}", pbx.reply)
         ari_port = await stack.enter_async_context(serving(HttpSettings(port=0), application))
-        site = Site(Settings(state=tmp_path), pbx)
+        site = Site(Settings(state=tmp_path), pbx, ami)
+        manager = await stack.enter_async_context(await asyncio.start_server(ami.serve, "127.0.0.1", 0))
+        ami.port = manager.sockets[0].getsockname()[1]
         guard = pages(Metrics(), lambda: site.parts, site.recording)
         guard_port = await stack.enter_async_context(serving(HttpSettings(port=0), guard))
         ari = {"url": f"http://127.0.0.1:{ari_port}/ari", "password": "secret", "timeout": 3}
         site.settings = Settings.model_validate(
             {"state": tmp_path, "asterisk": ari, "http": {"port": guard_port},
-             "sql": sql_settings, "redis": redis_settings}
+             "sql": sql_settings, "redis": redis_settings,
+             "ami": {"port": ami.port, "username": "doctor", "password": "secret"}}
         )  # fmt: skip
         await fill(engine, redis_settings, tmp_path)
         yield site
@@ -138,8 +182,9 @@ async def fill(engine: sa.Engine, settings: RedisSettings, state: Path) -> None:
 async def test_where_all_is_well_every_check_is_ok(site: Site) -> None:
     found = await site.examined()
     assert {check: one[0].state for check, one in found.items()} == dict.fromkeys(
-        ("settings", "sql", "redis", "lists", "asterisk", "application", "guard", "prompts"), State.OK
-    )
+        ("settings", "sql", "redis", "lists", "asterisk", "application", "guard", "prompts",
+         "ari.conf", "dialplan"), State.OK
+    )  # fmt: skip
     assert "22.10.1" in found["asterisk"][0].told
     assert "REST over websocket" in found["asterisk"][0].told
 
@@ -329,6 +374,53 @@ async def test_prompts_in_asterisks_own_folder_must_be_there_in_the_default_lang
     assert "id/callguard/listed" in await site.only("prompts", State.FAILED)
 
 
+async def test_a_dialplan_that_never_asks_the_guard_is_found(site: Site) -> None:
+    site.ami.dialplan = [{"Context": "agents", "Application": "Dial", "AppData": "PJSIP/1@trunk"}]
+    assert "#include callguard.conf" in await site.only("dialplan", State.FAILED)
+
+
+async def test_a_guard_that_no_context_of_the_agents_leads_to_is_found(site: Site) -> None:
+    site.ami.dialplan = [
+        {"Context": "callguard-ask", "Application": "Stasis", "AppData": "callguard,bridge"},
+        {"Context": "stasis-callguard", "Application": "Stasis", "AppData": "callguard"},
+    ]
+    assert "include => callguard-bridge" in await site.only("dialplan", State.FAILED)
+
+
+async def test_a_context_that_goes_around_the_guard_is_named(site: Site) -> None:
+    site.ami.dialplan.append({"Context": "old", "Application": "Dial", "AppData": "PJSIP/${EXTEN}@trunk,60"})
+    assert "old: a trunk is dialled without the guard" in await site.only("dialplan", State.WARNING)
+
+
+async def test_an_ami_that_cannot_be_reached_is_found(site: Site) -> None:
+    site.change(ami=AmiSettings(port=free_tcp_port(), username="doctor"))
+    found = await site.examined()
+    assert (found["dialplan"][0].state, found["ari.conf"][0].state) == (State.FAILED, State.FAILED)
+    assert "manager.conf" in found["dialplan"][0].remedy
+
+
+async def test_without_ami_the_doctor_says_what_it_could_not_see(site: Site) -> None:
+    site.change(ami=AmiSettings())
+    found = await site.examined()
+    assert (found["dialplan"][0].state, found["ari.conf"][0].state) == (State.SKIPPED, State.SKIPPED)
+    assert "ami.username" in found["dialplan"][0].remedy
+    assert "websocket_write_timeout = 5000" in found["ari.conf"][0].remedy
+
+
+async def test_an_impatient_asterisk_and_missing_channel_variables_are_warned_of(site: Site) -> None:
+    site.ami.ari_conf = ["channelvars=CALLGUARD_PROJECT"]
+    found = (await site.examined())["ari.conf"]
+    assert [one.state for one in found] == [State.WARNING, State.WARNING]
+    assert "websocket_write_timeout = 100" in found[0].told
+    assert "CALLGUARD_AGENT, CALLGUARD_PURPOSE, CALLGUARD_REFERENCE" in found[1].told
+
+
+async def test_an_ami_user_who_may_not_read_ari_conf_is_no_failure(site: Site) -> None:
+    site.ami.ari_conf = None
+    found = await site.examined()
+    assert (found["ari.conf"][0].state, found["dialplan"][0].state) == (State.SKIPPED, State.OK)
+
+
 async def test_a_password_that_everybody_can_read_is_a_warning(site: Site, tmp_path: Path) -> None:
     file = tmp_path / "password"
     file.write_text("secret")
@@ -345,6 +437,8 @@ async def program(site: Site, *arguments: str, **environ: str) -> tuple[int, str
         "CALLGUARD_STATE": str(site.settings.state),
         "CALLGUARD_ASTERISK__URL": site.settings.asterisk.url,
         "CALLGUARD_ASTERISK__PASSWORD": "secret",
+        "CALLGUARD_AMI__PORT": str(site.ami.port),
+        "CALLGUARD_AMI__USERNAME": "doctor",
         "CALLGUARD_HTTP__PORT": str(site.settings.http.port),
         "CALLGUARD_REDIS__URL": site.settings.redis.url,
         "CALLGUARD_SQL__URL": site.settings.sql.url,
@@ -360,7 +454,7 @@ async def program(site: Site, *arguments: str, **environ: str) -> tuple[int, str
 
 async def test_the_program_shows_a_line_a_check_and_its_exit_code_says_what_to_look_at(site: Site) -> None:
     code, output = await program(site)
-    assert (code, [line.split()[0] for line in output.splitlines()]) == (0, ["ok"] * 8)
+    assert (code, [line.split()[0] for line in output.splitlines()]) == (0, ["ok"] * 10)
     site.pbx.version = "22.9.0"
     assert (await program(site))[0] == 0
     site.pbx.applications.clear()

@@ -7,7 +7,7 @@ import pytest
 from pydantic import SecretStr
 
 from callguard.asterisk import ami
-from callguard.asterisk.ami import dialplan_uses_guard
+from callguard.asterisk.ami import ari_options, show_dialplan
 from callguard.config import AmiSettings
 from callguard.errors import (
     AsteriskError,
@@ -83,16 +83,27 @@ async def server() -> AsyncIterator[Server]:
     await listening.wait_closed()
 
 
-async def test_the_contexts_that_call_the_guard_are_named(server: Server) -> None:
-    server.dialplan(
-        ("outbound", "Stasis", "callguard,bridge,${EXTEN}"),
-        ("outbound", "Hangup", "21"),
-        ("agents", "stasis", "callguard"),
-        ("other", "Stasis", "callguard-2,bridge"),
-        ("plain", "Dial", "callguard,30"),
-        ("stasis-callguard", "Stasis", "callguard"),
-    )
-    assert await dialplan_uses_guard(server.settings(), "callguard") == ["agents", "outbound"]
+async def test_the_rows_of_the_dialplan_are_read(server: Server) -> None:
+    server.dialplan(("outbound", "Stasis", "callguard,bridge,${EXTEN}"), ("plain", "Hangup", "21"))
+    rows = await show_dialplan(server.settings())
+    steps = [(row["context"], row["application"], row["appdata"]) for row in rows if "context" in row]
+    assert steps == [("outbound", "Stasis", "callguard,bridge,${EXTEN}"), ("plain", "Hangup", "21")]
+
+
+async def test_the_options_of_ari_conf_are_read(server: Server) -> None:
+    server.answer = lambda action: [
+        f"Response: Success\r\nActionID: {action}\r\nCategory-000000: general\r\n".encode(),
+        b"Line-000000-000000: enabled=yes\r\nLine-000000-000001: channelvars = A,B\r\n\r\n",
+    ]
+    assert await ari_options(server.settings()) == {"enabled": "yes", "channelvars": "A,B"}
+
+
+async def test_an_ari_conf_that_is_not_there_is_said(server: Server) -> None:
+    server.answer = lambda action: [
+        f"Response: Error\r\nActionID: {action}\r\nMessage: Config file not found\r\n\r\n".encode()
+    ]
+    with pytest.raises(Rejected, match="Config file not found"):
+        await ari_options(server.settings())
 
 
 async def test_utf_8_cut_by_two_reads_is_whole(server: Server) -> None:
@@ -107,27 +118,27 @@ async def test_utf_8_cut_by_two_reads_is_whole(server: Server) -> None:
         return [text[:at], text[at:]]
 
     server.answer = cut
-    assert await dialplan_uses_guard(server.settings(), "callguard") == ["keluar-é"]
+    assert "keluar-é" in [row.get("context") for row in await show_dialplan(server.settings())]
 
 
 async def test_a_user_name_and_password_beyond_ascii_are_sent_as_utf_8(server: Server) -> None:
     server.dialplan()
     settings = server.settings(username="pénjaga", password=SecretStr("kunci-ü"))
-    assert await dialplan_uses_guard(settings, "callguard") == []
+    assert [row for row in await show_dialplan(settings) if "context" in row] == []
 
 
 async def test_a_dropped_connection_is_an_error_at_once_and_nothing_is_sent_again(server: Server) -> None:
     with pytest.raises(AsteriskUnreachable, match="ended"):
-        await dialplan_uses_guard(server.settings(), "callguard")
+        await show_dialplan(server.settings())
     server.dialplan()
-    await dialplan_uses_guard(server.settings(), "callguard")  # what would be sent again, would be by now
+    await show_dialplan(server.settings())  # what would be sent again, would be by now
     assert server.actions == [["Login", "ShowDialPlan"], ["Login", "ShowDialPlan"]]
 
 
 async def test_a_server_that_shuts_down_ends_the_wait(server: Server) -> None:
     server.answer = lambda _: [b"Event: Shutdown\r\nShutdown: Cleanly\r\n\r\n"]
     with pytest.raises(AsteriskUnreachable):
-        await dialplan_uses_guard(server.settings(), "callguard")
+        await show_dialplan(server.settings())
 
 
 async def test_a_line_break_never_becomes_another_action(server: Server) -> None:
@@ -137,14 +148,14 @@ async def test_a_line_break_never_becomes_another_action(server: Server) -> None
     ):
         settings = AmiSettings.model_construct(**(dict(server.settings()) | changes))
         with pytest.raises(ConfigurationError, match="control character"):
-            await dialplan_uses_guard(settings, "callguard")
+            await show_dialplan(settings)
     assert server.actions == []
 
 
 async def test_a_silent_server_is_given_up_at_the_time_limit(server: Server) -> None:
     server.login = ""
     with pytest.raises(AsteriskUnreachable, match=r"within 0\.2 s"):
-        await dialplan_uses_guard(server.settings(timeout=0.2), "callguard")
+        await show_dialplan(server.settings(timeout=0.2))
 
 
 async def test_an_endless_answer_is_cut(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -154,7 +165,7 @@ async def test_an_endless_answer_is_cut(server: Server, monkeypatch: pytest.Monk
         + [ENTRY.format(id=action, context="c", app="Stasis", data="callguard").encode()] * 1000
     )
     with pytest.raises(Rejected, match="endless"):
-        await dialplan_uses_guard(server.settings(), "callguard")
+        await show_dialplan(server.settings())
 
 
 async def test_an_answer_that_panoramisk_stumbles_over_is_an_error_of_ours(server: Server) -> None:
@@ -162,31 +173,31 @@ async def test_an_answer_that_panoramisk_stumbles_over_is_an_error_of_ours(serve
         f"Response: Success\r\nActionID: {action}\r\nActionID: b\r\n\r\n".encode()
     ]
     with pytest.raises(Rejected, match="cannot be read"):
-        await dialplan_uses_guard(server.settings(), "callguard")
+        await show_dialplan(server.settings())
 
 
 @pytest.mark.parametrize("junk", [b"\0\xff\xfe\r\n\r\n", b": \r\n\r\n", b"Event: \r\n\r\n" * 50, b"A" * 9999])
 async def test_junk_is_not_an_answer(server: Server, junk: bytes) -> None:
     server.answer = lambda _: [junk]
     with pytest.raises(AsteriskError):
-        await dialplan_uses_guard(server.settings(timeout=0.2), "callguard")
+        await show_dialplan(server.settings(timeout=0.2))
 
 
 async def test_a_refused_password_and_a_missing_right_are_forbidden(server: Server) -> None:
     server.answer = lambda action: [
         f"Response: Error\r\nActionID: {action}\r\nMessage: Permission denied\r\n\r\n".encode()
     ]
-    with pytest.raises(AsteriskForbidden, match="may not read"):
-        await dialplan_uses_guard(server.settings(), "callguard")
+    with pytest.raises(AsteriskForbidden, match="may not use"):
+        await show_dialplan(server.settings())
     server.login = "Response: Error\r\nActionID: {id}\r\nMessage: Authentication failed\r\n\r\n"
     with pytest.raises(AsteriskForbidden, match="password"):
-        await dialplan_uses_guard(server.settings(), "callguard")
+        await show_dialplan(server.settings())
 
 
 async def test_no_task_and_no_connection_outlives_the_question(server: Server) -> None:
     server.dialplan(("outbound", "Stasis", "callguard"))
     before = asyncio.all_tasks()
-    await dialplan_uses_guard(server.settings(), "callguard")
+    await show_dialplan(server.settings())
     async with asyncio.timeout(5):
         while asyncio.all_tasks() - before:  # the server's own task ends when it sees the connection end
             await asyncio.wait(asyncio.all_tasks() - before)

@@ -10,16 +10,16 @@ TRUNKS = ("PJSIP/{number}@trunk", "DAHDI/g1/{number}")
 
 def step(context: str, application: str, data: str) -> dict[str, str]:
     return {
-        "Event": "ListDialplan",
-        "Context": context,
-        "Extension": "_X.",
-        "Application": application,
-        "AppData": data,
+        "event": "ListDialplan",
+        "context": context,
+        "extension": "_X.",
+        "application": application,
+        "appdata": data,
     }
 
 
 def include(context: str, included: str) -> dict[str, str]:
-    return {"Event": "ListDialplan", "Context": context, "IncludeContext": included}
+    return {"event": "ListDialplan", "context": context, "includecontext": included}
 
 
 GUARD = (
@@ -61,6 +61,10 @@ def test_a_context_that_dials_a_trunk_without_the_guard_goes_around_it() -> None
     assert read(step("desk", "Dial", "PJSIP/101")).around == ()
 
 
+def test_the_context_that_asterisk_makes_for_a_connected_guard_guards_nothing() -> None:
+    assert read(step("stasis-callguard", "Stasis", "callguard")).guarded == ()
+
+
 def test_contexts_that_include_each_other_are_read_to_the_end() -> None:
     assert read(include("a", "b"), include("b", "a")).guarded == ()
     assert read(include("a", "b"), include("b", "a"), include("b", "callguard-bridge")).guarded == ("a", "b")
@@ -68,7 +72,7 @@ def test_contexts_that_include_each_other_are_read_to_the_end() -> None:
 
 NAMES = st.sampled_from(["a", "b", "callguard-ask", "callguard-bridge"]) | st.text(max_size=5)
 ROWS = st.dictionaries(
-    st.sampled_from(["Context", "IncludeContext", "Application", "AppData", "Event"]),
+    st.sampled_from(["context", "includecontext", "application", "appdata", "event"]),
     NAMES | st.sampled_from(["Stasis", "Goto", "Dial", "PJSIP/x@trunk"]),
 )
 
