@@ -14,7 +14,6 @@ import asyncio
 import base64
 import ssl
 from collections.abc import Awaitable, Mapping, Sequence
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Protocol, Self
 from urllib.parse import urlencode
@@ -25,6 +24,7 @@ import structlog
 from yarl import URL
 
 from callguard.asterisk.ari.backoff import Backoff
+from callguard.asterisk.ari.counts import AriCounts
 from callguard.asterisk.ari.events import ALLOWED_TYPES, ApplicationReplaced, Event
 from callguard.asterisk.ari.requests import Request
 from callguard.asterisk.ari.socket import EventSocket
@@ -52,6 +52,8 @@ LARGEST_BODY = 40_000
 LONGEST_URI = 4_000
 """Bytes: Asterisk reads a request line into 4,096."""
 LARGEST_ANSWER = 32 * 1024 * 1024
+QUICK_SECONDS = 1.0
+"""For requests over the websocket, which wait for nothing: after this, it is stuck."""
 RETRY_FIRST = 0.1
 RETRY_LONGEST = 5.0
 """Seconds before connecting anew, doubling from the first to the longest."""
@@ -73,20 +75,6 @@ class AriListener(Protocol):
 
     def on_disconnected(self, problem: AsteriskError) -> None:
         """The events stopped; the client goes on trying."""
-
-
-@dataclass(slots=True)
-class AriCounts:
-    """What happened since the start, for the metrics."""
-
-    events: int = 0
-    unread_messages: int = 0
-    """Malformed, of no use to us, or an answer that came too late."""
-    failed_callbacks: int = 0
-    connections: int = 0
-    socket_requests: int = 0
-    pool_requests: int = 0
-    retries: int = 0
 
 
 class AriClient:
@@ -186,7 +174,7 @@ class AriClient:
         """One connection, from connecting to its end; returns why it ended."""
         version = await self.detect()
         self._replaced = False
-        socket = EventSocket(await self._connect())
+        socket = EventSocket(await self._connect(), self.counts)
         try:
             await self._apply_filter()
             self.counts.connections += 1
@@ -199,7 +187,6 @@ class AriClient:
             return await self._serve(listener, version, socket)
         finally:
             self._socket = None
-            self.counts.unread_messages += socket.unread
             await socket.close()
 
     async def _connect(self) -> "aiohttp.ClientWebSocketResponse[bool]":
@@ -288,10 +275,11 @@ class AriClient:
             if len(request.uri) > LONGEST_URI:
                 raise Rejected(f"{request}: longer than Asterisk takes")
         socket = self._socket
+        limit = self.seconds
         try:
             if quick and socket and socket.usable:
-                self.counts.socket_requests += len(wanted)
-                async with asyncio.timeout(self.seconds):
+                limit = min(self.seconds, QUICK_SECONDS)
+                async with asyncio.timeout(limit):
                     answers = await socket.request(wanted)
                 return [
                     _answer(request, answer.status, answer.body.encode())
@@ -300,7 +288,7 @@ class AriClient:
             self.counts.pool_requests += len(wanted)
             return [_answer(request, *await self._over_http(request)) for request in wanted]
         except TimeoutError as error:
-            raise AsteriskUnreachable(f"{wanted[0]}: no answer within {self.seconds:g} s") from error
+            raise AsteriskUnreachable(f"{wanted[0]}: no answer within {limit:g} s") from error
         except (aiohttp.ClientError, OSError) as error:
             raise self._unreachable(error) from error
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 import aiohttp
 import orjson
 
+from callguard.asterisk.ari.counts import AriCounts
 from callguard.asterisk.ari.events import Event, RestAnswered, read_message
 from callguard.asterisk.ari.requests import Request
 from callguard.errors import AsteriskUnreachable, Rejected
@@ -23,14 +24,13 @@ MOST_PENDING = 512
 class EventSocket:
     """One connected websocket."""
 
-    def __init__(self, websocket: "aiohttp.ClientWebSocketResponse[bool]") -> None:
+    def __init__(self, websocket: "aiohttp.ClientWebSocketResponse[bool]", counts: AriCounts) -> None:
         self._websocket = websocket
+        self._counts = counts
         self._numbers = itertools.count(1)
         self._pending: dict[str, asyncio.Future[RestAnswered]] = {}
         self._sending = asyncio.Lock()
         self._ended = ""
-        self.unread = 0
-        """Messages that were malformed, of no use, or answers that came too late."""
 
     @property
     def usable(self) -> bool:
@@ -45,6 +45,7 @@ class EventSocket:
         Raises AsteriskUnreachable when the connection drops first, and Rejected for one that is too large.
         The caller bounds the time.
         """
+        self._counts.socket_requests += len(wanted)
         loop = asyncio.get_running_loop()
         frames = {str(next(self._numbers)): request for request in wanted}
         answers = {number: loop.create_future() for number in frames}
@@ -73,6 +74,8 @@ class EventSocket:
             async for message in self._websocket:
                 if message.type is aiohttp.WSMsgType.TEXT:
                     self._take(message.data, on_event)
+                elif message.type is aiohttp.WSMsgType.BINARY:
+                    self._counts.unread_messages += 1
                 elif message.type is aiohttp.WSMsgType.ERROR:
                     why = f"broken: {message.data or type(message.data).__name__}"
                     break
@@ -96,9 +99,9 @@ class EventSocket:
             if answer is not None and not answer.done():
                 answer.set_result(message)
             else:
-                self.unread += 1
+                self._counts.unread_messages += 1
         elif message is None:
-            self.unread += 1
+            self._counts.unread_messages += 1
         else:
             on_event(message)
 

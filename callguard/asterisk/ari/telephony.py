@@ -114,36 +114,31 @@ class AriTelephony:
             return None
 
     async def _attempts(self, command: TelephonyCommand, turn: _Turn, earlier: set[_Turn]) -> None:
-        """Try until Asterisk has spoken, beginning no attempt later than the client's time limit."""
+        """Try until Asterisk has spoken: twice at least, and as often as begins within its time limit."""
         loop = asyncio.get_running_loop()
-        begin = loop.time()
+        last = loop.time() + self._client.seconds
         backoff = Backoff(RETRY_FIRST, RETRY_LONGEST)
         wanted = requests(command, self._client.app)
         try:
-            await self._send(wanted, command, turn)
-        except AsteriskUnreachable as error:
-            failure = error
-        else:
-            return
-        # The websocket may be stuck behind another channel's request, or gone: HTTP from here on.
-        turn.by_websocket = False
+            return await self._send(wanted, command, turn)
+        except AsteriskUnreachable:
+            # The websocket may be stuck behind another channel's request, or gone: HTTP from here on.
+            turn.by_websocket = False
         await _all_done(earlier)
-        while loop.time() - begin < self._client.seconds:
+        while True:
             await asyncio.sleep(backoff.next())
             self._client.counts.retries += 1
             try:
-                await self._send(wanted, command, turn)
-            except AsteriskUnreachable as error:
-                failure = error
+                return await self._send(wanted, command, turn)
+            except AsteriskUnreachable:
+                if loop.time() > last:
+                    raise
             except Conflict:
                 # An attempt whose answer was lost has done it: the ids are ours alone, a channel is dialled
                 # once, and one that was released is no longer in Stasis.
                 if isinstance(command, CreateBridge | CreateCallee | Dial | Announce | Release):
-                    return
+                    return None
                 raise
-            else:
-                return
-        raise failure
 
     async def _send(self, wanted: Sequence[Request], command: TelephonyCommand, turn: _Turn) -> None:
         version = self._client.version
