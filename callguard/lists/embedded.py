@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import NoReturn
 
 import redis.asyncio
+import redis.asyncio.retry
+import redis.backoff
 import redis.exceptions
 import structlog
 
@@ -169,7 +171,8 @@ class EmbeddedRedis:
             return False
 
     def _client(self) -> redis.asyncio.Redis:
-        return redis.asyncio.Redis(unix_socket_path=str(self._socket))
+        once = redis.asyncio.retry.Retry(redis.backoff.NoBackoff(), 0)
+        return redis.asyncio.Redis(unix_socket_path=str(self._socket), retry=once)
 
     def _log_end(self) -> str:
         try:

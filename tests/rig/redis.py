@@ -4,6 +4,8 @@ import signal
 from pathlib import Path
 
 import redis
+import redis.backoff
+import redis.retry
 
 from tests.rig.process import Process
 from tests.rig.waiting import wait_for
@@ -37,7 +39,8 @@ class RedisServer:
 
     def client(self) -> redis.Redis:
         """A client of the test's own."""
-        return redis.Redis.from_url(self.url, socket_timeout=5)
+        once = redis.retry.Retry(redis.backoff.NoBackoff(), 0)
+        return redis.Redis.from_url(self.url, socket_timeout=5, retry=once)
 
     def stop(self) -> None:
         """Kill it: what it held is lost, unless it was dumped."""
