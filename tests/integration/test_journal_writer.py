@@ -257,15 +257,19 @@ async def test_outcomes_wait_for_a_locked_database(
     assert everything(engine) == [Logged(decision, an_outcome(decision))]
 
 
+@pytest.mark.parametrize("database_seconds", [0.1, 10.0])
 async def test_closing_while_the_database_is_locked_spools_the_outcomes_for_the_next_start(
-    engine: sa.Engine, sql_settings: SqlSettings, tmp_path: Path
+    engine: sa.Engine, sql_settings: SqlSettings, tmp_path: Path, database_seconds: float
 ) -> None:
+    """Whether the database gives up on the lock while the journal closes, or is still waiting for it."""
     decision = a_decision()
-    async with journal(engine, tmp_path, seconds=0.2) as writer:
+    impatient = open_engine(sql_settings.model_copy(update={"timeout": database_seconds}), tmp_path)
+    async with journal(impatient, tmp_path, seconds=0.5) as writer:
         await record_patiently(writer, decision)
         with locked(engine, sql_settings):
             writer.outcome(an_outcome(decision))
             await writer.close()
+    impatient.dispose()
     assert (tmp_path / "journal.spool").stat().st_size > 0
     async with journal(engine, tmp_path) as writer:
         assert await writer.open_decisions("pbx", "callguard") == []
