@@ -38,13 +38,13 @@ AGENTS = (
     Agent("screened", "agents-screened", "102"),
     Agent("asking", "agents-asking", "103"),
     Agent("forger", "agents-screened", "104", {"CALLGUARD_VERDICT": "allow", "CALLGUARD_NUMBER": "0811"}),
-    Agent("service", "agents-screened", "105", {"CALLGUARD_PURPOSE": "service"}),
+    Agent("service", "agents-screened", "105", {"CALLGUARD_PURPOSE": "after-sales"}),
 )
 BOTH_MODES = pytest.mark.parametrize("agent", ["bridged", "screened"])
 SENTINEL = "119"
 GLOBALS = (
     "CALLGUARD_FAILURE",
-    "CALLGUARD_FAILURE_service",
+    "CALLGUARD_FAILURE_after-sales",
     "CALLGUARD_OUTSIDE_LINE",
     "CALLGUARD_WAIT",
     "CALLGUARD_LONGEST_CALL",
@@ -154,7 +154,7 @@ def test_only_the_exact_word_allows(asterisk: Asterisk, trunk: Sipp, policy: str
 
 
 def test_a_purpose_has_a_policy_of_its_own(asterisk: Asterisk, trunk: Sipp) -> None:
-    setting(asterisk, "CALLGUARD_FAILURE_service", "allow")
+    setting(asterisk, "CALLGUARD_FAILURE_after-sales", "allow")
     with dial(asterisk, "081234567890") as phone:
         assert_refused(phone)
     with dial(asterisk, "081234567891", "service") as phone:
@@ -274,7 +274,11 @@ def test_the_guard_is_told_what_was_dialled_and_nothing_else(
     asterisk: Asterisk, trunk: Sipp, agent: str
 ) -> None:
     mode = "bridge" if agent == "bridged" else "screen"
-    for dialled, told in (("0812%2Cscreen%2C0813", "0812%2Cscreen%2C0813"), ("0812%ff", "0812%FF")):
+    for dialled, told in (
+        ("0812%2Cscreen%2C0813", "0812%2Cscreen%2C0813"),
+        ("0812%ff", "0812%FF"),
+        ("0812%20345-678.9", "0812 345-678.9"),
+    ):
         with puppet(asterisk, "callguard", {"CALLGUARD_VERDICT": "refuse"}) as guard:
             with dial(asterisk, dialled, agent) as phone:
                 phone.wait_end()
