@@ -1,8 +1,8 @@
 """The guard's pages: /healthz, /readyz, /metrics, and the prompts under /sounds for Asterisk to fetch.
 
 Only GET and HEAD, without a log of accesses: nothing here changes anything or is secret. What a stranger who
-reaches the port can use up is bounded: about CONNECTIONS at once, and the oldest makes room for the newest, so
-that silent ones cannot keep Prometheus or Asterisk out.
+reaches the port can use up is bounded: about CONNECTIONS at once, and the oldest makes room for the newest,
+so that silent ones cannot keep Prometheus or Asterisk out.
 """
 
 import asyncio

@@ -11,12 +11,14 @@ import logging
 import math
 import sys
 from collections.abc import Mapping
-from typing import Literal, TextIO
+from datetime import UTC, datetime
+from typing import Literal, TextIO, cast
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from callguard.screening.model import Decision
+from callguard.telemetry.lines import LineStream
 
 LONGEST_VALUE = 500
 """Characters of one value in a line; the rest is cut."""
@@ -30,11 +32,10 @@ Level = Literal["debug", "info", "warning", "error"]
 
 
 def configure(form: Literal["json", "console"], level: Level, stream: TextIO | None = None) -> None:
-    """Send all log lines, those of libraries too, to `stream` (standard error, if None).
+    """Send all log lines, those of libraries too, to `stream` (standard error without waiting, if None).
 
     Called once, by the process that is started; a library's user who does not call it gets structlog's own.
     """
-    out = stream or sys.stderr
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -42,12 +43,20 @@ def configure(form: Literal["json", "console"], level: Level, stream: TextIO | N
         structlog.processors.format_exc_info,
         fit_for_a_line,
     ]
-    last: Processor = _json if form == "json" else _console
+    last = _json if form == "json" else _console
+
+    def tell_dropped(count: int) -> str:
+        at = datetime.now(UTC).isoformat().replace("+00:00", "Z")
+        return last(
+            None, "", {"event": "log lines were dropped", "level": "warning", "at": at, "count": count}
+        )
+
+    out = stream or cast(TextIO, LineStream(sys.stderr.fileno(), tell_dropped))
     number = logging.getLevelNamesMapping()[level.upper()]
     structlog.configure(
         processors=[*shared, last],
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.PrintLoggerFactory(out),
+        logger_factory=structlog.WriteLoggerFactory(out),
         cache_logger_on_first_use=False,
     )
     handler = logging.StreamHandler(out)

@@ -3,6 +3,9 @@
 import io
 import json
 import logging
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
@@ -147,6 +150,29 @@ def test_lines_below_the_level_are_not_written() -> None:
     logs.configure("json", "warning", out)
     logs.decided(DECISION, 0.001)
     assert out.getvalue() == ""
+
+
+def test_a_program_whose_log_nobody_reads_goes_on_and_tells_what_it_dropped() -> None:
+    program = (
+        "import sys; from callguard.telemetry import logs; import structlog\n"
+        "logs.configure('json', 'info')\n"
+        "for number in range(2000): structlog.get_logger().info('x' * 400)\n"
+        "print('went on', flush=True); sys.stdin.readline()\n"
+        "structlog.get_logger().info('read again')\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdin
+        assert process.stdout
+        assert process.stderr
+        assert process.stdout.readline() == b"went on\n"
+        taken = os.read(process.stderr.fileno(), 1 << 20).splitlines()
+        process.stdin.write(b"\n")
+        process.stdin.close()
+        told = [json.loads(line) for line in process.stderr.read().splitlines() if line]
+    assert [one["event"] for one in told[-2:]] == ["log lines were dropped", "read again"]
+    assert told[-2]["count"] >= 2000 - len(taken)
 
 
 ANYTHING = st.recursive(
