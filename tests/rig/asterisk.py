@@ -302,6 +302,15 @@ class Asterisk:
         except WaitedInVainError:
             raise WaitedInVainError(f"left after {seconds} s: {left}\n{self.log_tail()}") from None
 
+    def clear(self) -> None:
+        """Drop every call, whatever it takes, so that the next test starts with none."""
+        try:
+            self.cli("channel request hangup all")
+            self.wait_empty()
+        except (AsteriskFailedError, WaitedInVainError):
+            self.kill()
+            self.start()
+
     def stop(self) -> None:
         """End it in an orderly way, dropping all calls."""
         if self._process:

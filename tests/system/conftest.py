@@ -12,6 +12,7 @@ from tests.rig.guard import Guard
 from tests.rig.ports import CARRIER, CARRIER2
 from tests.rig.sipp import Sipp, carrier
 from tests.rig.site import Site
+from tests.rig.waiting import WaitedInVainError
 
 StartSite = Callable[..., Site]
 """Start a guard with these settings (see Guard) and give the site that it guards."""
@@ -63,6 +64,9 @@ def start_site(
     yield start
     try:
         asterisk.wait_empty()
+    except WaitedInVainError:
+        asterisk.clear()
+        raise
     finally:
         for guard in guards:
             guard.close()
