@@ -45,6 +45,8 @@ class FakeAri:
         self.info: HttpReply = self._tell_version
         self.websocket: web.WebSocketResponse | None = None
         self.connections = 0
+        self.answered = asyncio.Event()
+        """A frame was answered."""
 
     @property
     def url(self) -> str:
@@ -85,6 +87,7 @@ class FakeAri:
             }
             with suppress(ConnectionError):
                 await websocket.send_str(orjson.dumps(answer).decode())
+                self.answered.set()
 
     async def send(self, event: dict[str, Any] | str | bytes) -> None:
         """Send an event; bytes go as a binary message."""

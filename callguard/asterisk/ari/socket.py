@@ -31,11 +31,12 @@ class EventSocket:
         self._pending: dict[str, asyncio.Future[RestAnswered]] = {}
         self._sending = asyncio.Lock()
         self._ended = ""
+        self._stuck = False
 
     @property
     def usable(self) -> bool:
         """A request can be sent now."""
-        return not self._websocket.closed and len(self._pending) < MOST_PENDING
+        return not self._websocket.closed and not self._stuck and len(self._pending) < MOST_PENDING
 
     async def request(self, wanted: Sequence[Request]) -> list[RestAnswered]:
         """Send requests and return their answers. All frames are on their way, in order, before this first
@@ -56,6 +57,10 @@ class EventSocket:
                     await self._websocket.send_frame(_frame(number, request), aiohttp.WSMsgType.TEXT)
             await asyncio.wait(answers.values())
             return [answer.result() for answer in answers.values()]
+        except asyncio.CancelledError:
+            # Out of time, most likely: Asterisk waits for some channel, and further requests would wait, too.
+            self._stuck = True
+            raise
         except (aiohttp.ClientError, OSError) as error:
             raise AsteriskUnreachable(f"the websocket broke: {str(error) or type(error).__name__}") from error
         finally:
@@ -95,6 +100,7 @@ class EventSocket:
     def _take(self, raw: bytes | str, on_event: Callable[[Event], None]) -> None:
         message = read_message(raw)
         if isinstance(message, RestAnswered):
+            self._stuck = False
             answer = self._pending.get(message.request)
             if answer is not None and not answer.done():
                 answer.set_result(message)

@@ -165,14 +165,28 @@ async def test_a_cut_websocket_costs_no_command_and_no_order(ari: FakeAri) -> No
     ]  # fmt: skip
 
 
-async def test_a_websocket_that_is_stuck_is_gone_around(ari: FakeAri) -> None:
-    async def never(_: dict[str, Any]) -> int | None:
-        return None
+async def test_a_websocket_that_is_stuck_is_gone_around_until_it_answers(ari: FakeAri) -> None:
+    unstick = asyncio.Event()
 
-    ari.socket_reply = never
-    async with connected(ari, timeout=0.2) as (client, _):
-        await AriTelephony(client).execute(HANG_UP)
-    assert ari.http[-1] == "DELETE /ari/channels/a?reason=rejected"
+    async def stuck(_: dict[str, Any]) -> int | None:
+        await unstick.wait()
+        return 204
+
+    ari.socket_reply = stuck
+    async with connected(ari, timeout=0.2) as (client, listener):
+        telephony = AriTelephony(client)
+        await telephony.execute(HANG_UP)
+        assert ari.http[-1] == "DELETE /ari/channels/a?reason=rejected"
+        await telephony.execute(DeleteBridge("b"))
+        assert [frame["uri"] for frame in ari.socket] == ["channels/a?reason=rejected"]
+        unstick.set()
+        await ari.answered.wait()
+        await ari.send(
+            {"type": "StasisEnd", "timestamp": "2026-11-21T20:37:11.651+0000", "channel": {"id": "7"}}
+        )
+        await listener.events.get()  # so the answer before it has arrived
+        await telephony.execute(DeleteBridge("b"))
+        assert ari.socket[-1]["uri"] == "bridges/b"
 
 
 async def test_a_cancelled_command_lets_the_next_go(ari: FakeAri) -> None:
