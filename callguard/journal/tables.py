@@ -52,12 +52,14 @@ decisions = sa.Table(
 )
 """One row an attempt: the last word on it, the one that was acted on. `matches` is JSON."""
 
-sa.Index(
-    "ix_decisions_refused",
-    decisions.c.id,
-    sqlite_where=decisions.c.verdict == "refuse",
-    postgresql_where=decisions.c.verdict == "refuse",
-)
+# What a supervisor asks for, of a whole project or of an agent: the few refused ones among the many.
+for _name, _columns in (
+    ("ix_decisions_refused", [decisions.c.id]),
+    ("ix_decisions_refused_project", [decisions.c.project, decisions.c.id]),
+    ("ix_decisions_refused_agent", [decisions.c.agent, decisions.c.id]),
+):
+    _refused = decisions.c.verdict == "refuse"
+    sa.Index(_name, *_columns, sqlite_where=_refused, postgresql_where=_refused)
 
 outcomes = sa.Table(
     "outcomes",

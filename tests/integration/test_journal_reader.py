@@ -150,7 +150,9 @@ def test_decisions_of_the_meantime_do_not_repeat_or_hide_any(engine: sa.Engine) 
         (Query(agent="agent1"), "ix_decisions_agent"),
         (Query(reason=Reason.OPT_OUT), "ix_decisions_reason"),
         (Query(reference="0001234"), "ix_decisions_reference"),
-        (Query(refused=True), "ix_decisions_refused"),
+        (Query(refused=True), "ix_decisions_refused "),
+        (Query(refused=True, project="bank"), "ix_decisions_refused_project"),
+        (Query(refused=True, agent="agent1"), "ix_decisions_refused_agent"),
         (Query(number="+6281234567890", refused=True), "ix_decisions_number"),
     ],
 )

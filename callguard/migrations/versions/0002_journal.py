@@ -45,13 +45,13 @@ def upgrade() -> None:
     )
     for column in ("number", "project", "agent", "reason", "reference"):
         op.create_index(f"ix_decisions_{column}", "decisions", [column, "id"])
-    op.create_index(
-        "ix_decisions_refused",
-        "decisions",
-        ["id"],
-        sqlite_where=sa.text("verdict = 'refuse'"),
-        postgresql_where=sa.text("verdict = 'refuse'"),
-    )
+    refused = sa.text("verdict = 'refuse'")
+    for name, columns in (
+        ("ix_decisions_refused", ["id"]),
+        ("ix_decisions_refused_project", ["project", "id"]),
+        ("ix_decisions_refused_agent", ["agent", "id"]),
+    ):
+        op.create_index(name, "decisions", columns, sqlite_where=refused, postgresql_where=refused)
     op.create_table(
         "outcomes",
         sa.Column("decision_id", _DECISION_ID, nullable=False),
