@@ -180,8 +180,8 @@ class JournalThread:
         self._tell(settle)
 
     def _answer_questions(self) -> None:
-        questions, self._questions = self._questions, []
-        for question in questions:
+        while self._questions:
+            question = self._questions.pop(0)
             answer: list[Decision] | Exception
             try:
                 self._bring_in()
