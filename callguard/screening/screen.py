@@ -5,7 +5,7 @@ everything that spoke is kept in `matches`.
 """
 
 import hashlib
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 from callguard.numbers import NumberKind
 from callguard.screening.model import (
@@ -42,8 +42,11 @@ _PRECEDENCE = (
 
 
 def rules_version(policy: FailurePolicy) -> str:
-    """Name the rules in force: a digest of everything that can change a verdict besides the lists."""
-    told = repr(sorted((key, str(value)) for key, value in asdict(policy).items()))
+    """Name the rules in force: a digest of everything that can change a verdict besides the lists.
+
+    Two policies that are equal have the same name, in whatever order they were written.
+    """
+    told = f"{policy.default.value} {sorted((name, v.value) for name, v in policy.by_purpose.items())!r}"
     return hashlib.sha256(f"1 {told}".encode()).hexdigest()[:12]
 
 
@@ -67,10 +70,11 @@ def screen(facts: CallFacts, lists: Hits | ListsUnavailable | None, policy: Fail
         return Screened(Verdict.ALLOW, Reason.NOT_LISTED, (), rules)
     if not isinstance(lists, Hits):
         return Screened(policy.verdict(facts.purpose), Reason.GUARD_UNAVAILABLE, (), rules)
+    binding = sorted((entry for entry in lists.entries if _binds(entry, facts)), key=lambda entry: entry.id)
     matches = tuple(
         sorted(
-            (_match(entry, lists.position) for entry in lists.entries if _binds(entry, facts)),
-            key=lambda match: (_PRECEDENCE.index(match.reason), match.id),
+            (_match(entry, lists.position) for entry in binding),
+            key=lambda match: _PRECEDENCE.index(match.reason),
         )
     )
     if matches:
