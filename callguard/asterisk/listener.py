@@ -4,6 +4,7 @@ import asyncio
 
 import structlog
 
+from callguard.asterisk import variables
 from callguard.asterisk.ari.arrival import arrival, arrival_now, arrival_without_variables
 from callguard.asterisk.ari.client import AriClient
 from callguard.asterisk.ari.events import (
@@ -41,7 +42,8 @@ class CallListener:
             case ChannelHangupRequested(at, channel, cause, soft=False):
                 self._calls.leg_hung_up(channel.id, at, cause)
             case ChannelDestroyed(at, channel, cause, tech_cause):
-                self._calls.leg_gone(channel.id, at, cause, tech_cause)
+                dial_status = channel.variables.get(variables.DIAL_STATUS, "")
+                self._calls.leg_gone(channel.id, at, cause, tech_cause, dial_status)
             case ChannelStateChanged(at, channel) if channel.state == "Ringing":
                 self._calls.leg_rang(channel.id, at)
             case ChannelStateChanged(at, channel) if channel.state == "Up":

@@ -8,6 +8,11 @@ REFERENCE = "CALLGUARD_REFERENCE"
 """What the call is about: a debt, a ticket, an order."""
 
 BROUGHT = (PROJECT, PURPOSE, AGENT, REFERENCE)
+
+DIAL_STATUS = "DIALSTATUS"
+"""Asterisk's own: how the dialplan's Dial ended, more exactly than its events tell."""
+
+CHANNELVARS = (*BROUGHT, DIAL_STATUS)
 """What ari.conf's `channelvars` should name, so that each arrives with its channel, at no cost."""
 
 # Set by callguard.

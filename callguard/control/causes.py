@@ -43,6 +43,26 @@ def failure(cause: int | None, sip: int | None = None) -> tuple[Result, HangupRe
     return _FAILED
 
 
+_OF_DIAL_STATUS = {
+    "BUSY": Result.BUSY,
+    "NOANSWER": Result.NO_ANSWER,
+    "CANCEL": Result.CANCELLED,
+    "CHANUNAVAIL": Result.FAILED,
+    "CONGESTION": Result.FAILED,
+}
+
+
+def dial_result(status: str, cause: int | None = None) -> Result | None:
+    """Read the DIALSTATUS of the dialplan's own Dial, with the caller leg's cause; None for an answer.
+
+    Tried: a 404 gives CHANUNAVAIL with cause 1; a 603 gives CHANUNAVAIL, too, with the cause 21 that Dial
+    leaves, or the 16 by which a dialplan has the caller's phone see 603.
+    """
+    if status == "CHANUNAVAIL" and cause in (16, 21):
+        return Result.DECLINED
+    return _OF_DIAL_STATUS.get(status)
+
+
 def dial_failure(told: Result | None, cause: int | None) -> Result:
     """What became of a call that the dialplan's own Dial did not get answered.
 

@@ -15,8 +15,9 @@ from typing import Any
 import structlog
 
 from callguard.control import model as m
+from callguard.control.causes import dial_result
 from callguard.control.lifecycle import advance, begin
-from callguard.control.model import Arrival, Command, Event, HangupReason, Result, TelephonyCommand, Timer
+from callguard.control.model import Arrival, Command, Event, HangupReason, TelephonyCommand, Timer
 from callguard.control.ports import Journal, Lists, Observer, Telephony
 from callguard.control.reconcile import missed, resume
 from callguard.control.sight import Sight, decision_of
@@ -39,14 +40,6 @@ LOOK_SECONDS = 60.0
 """Seconds between two looks at Asterisk for what events may have missed."""
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger("callguard.control")
-
-_DIAL_RESULTS = {
-    "BUSY": Result.BUSY,
-    "NOANSWER": Result.NO_ANSWER,
-    "CANCEL": Result.CANCELLED,
-    "CHANUNAVAIL": Result.FAILED,
-    "CONGESTION": Result.FAILED,
-}
 
 
 @dataclass(eq=False, slots=True)
@@ -155,10 +148,15 @@ class Dispatcher:
         if live is not None and channel == live.state.call.caller:
             self._take(live, m.CallerGone(channel, at, cause, hung_up=True))
 
-    def leg_gone(self, channel: str, at: datetime, cause: int | None, sip: int | None) -> None:
-        """A leg is no more."""
+    def leg_gone(
+        self, channel: str, at: datetime, cause: int | None, sip: int | None, dial_status: str = ""
+    ) -> None:
+        """A leg is no more. `dial_status` is what the dialplan's own Dial left on a caller leg, if known."""
         live = self._legs.pop(channel, None)
         if live is not None:
+            result = dial_result(dial_status, cause)
+            if result is not None:
+                self._take(live, m.DialEnded(channel, result))
             self._take(live, self._gone(live, channel, at, cause, sip))
 
     def leg_rang(self, channel: str, at: datetime) -> None:
@@ -185,8 +183,10 @@ class Dispatcher:
                 self._take(live, m.CalleeProgressed(peer, at))
             case "ANSWER":
                 self._take(live, m.CalleeAnswered(peer, at))
-            case _ if status in _DIAL_RESULTS and caller is not None:
-                self._take(live, m.DialEnded(caller, _DIAL_RESULTS[status]))
+            case _:
+                result = dial_result(status)
+                if result is not None and caller is not None:
+                    self._take(live, m.DialEnded(caller, result))
 
     def prompt_finished(self, channel: str, playback: str, *, heard: bool) -> None:
         live = self._legs.get(channel)
