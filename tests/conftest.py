@@ -5,12 +5,17 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from hypothesis import HealthCheck, settings
 
 from callguard.config import RedisSettings, SqlSettings
 from callguard.database import migrate, open_engine
 from tests.rig.postgres import PostgresServer
 from tests.rig.process import Process
 from tests.rig.redis import RedisServer
+
+# How long an example takes says something of the machine, not of callguard.
+settings.register_profile("callguard", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("callguard")
 
 SERVICES = pytest.StashKey[dict[str, Callable[[], Process]]]()
 """Service -> what gives its process: the end of its log is shown below a test that fails."""
