@@ -23,7 +23,10 @@ MIX = (Behaviour.ANSWERS, Behaviour.BUSY, Behaviour.RINGS, Behaviour.LEAVES)
 
 def refusals_acted_on(site: Site) -> set[str]:
     """The references that CDRs name: callguard marks a refused call before it plays the prompt."""
-    with (site.asterisk.folder / "log/cdr-csv/Master.csv").open(newline="", errors="replace") as file:
+    records = site.asterisk.folder / "log/cdr-csv/Master.csv"
+    if not records.exists():
+        return set()
+    with records.open(newline="", errors="replace") as file:
         marks = {field for row in csv.reader(file) for field in row if field.startswith("callguard:refuse:")}
     return {mark.rpartition(":")[2] for mark in marks}
 

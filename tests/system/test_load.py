@@ -88,7 +88,7 @@ def test_every_call_ends_as_it_should_at_fifty_a_second(site: Site, agent: str) 
             return phones.done
 
         wait_for("the end of all calls", sample_until_done, seconds=SECONDS + 60)
-        site.asterisk.wait_empty()
+        site.asterisk.wait_empty(30)
         calls = phones.calls()
 
     def complete() -> list[Row] | None:
