@@ -22,7 +22,7 @@ as_root() {
 
 # Install those of the packages that are missing. Debian would start a service on the spot, on the standard port:
 # a policy-rc.d in place forbids it for the time of the installation, and the units are then disabled.
-debian() {
+install_packages() {
     missing=
     for package; do
         dpkg-query -W -f '${db:Status-Status}\n' "$package" 2>/dev/null | grep -qx installed ||
@@ -49,11 +49,11 @@ debian() {
     ' sh $missing || fail "apt-get could not install:$missing"
 }
 
-python() {
-    python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || debian python3
+prepare_python() {
+    python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || install_packages python3
     python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
         fail "needs Python 3.11 or newer, not $(python3 --version)"
-    python3 -c 'import ensurepip' 2>/dev/null || debian python3-venv
+    python3 -c 'import ensurepip' 2>/dev/null || install_packages python3-venv
 
     stamp=.venv/callguard-stamp
     wanted=$(cat pyproject.toml docker/setup.sh | sha256sum)
@@ -66,7 +66,7 @@ python() {
     echo "$wanted" >$stamp
 }
 
-asterisk() {
+prepare_asterisk() {
     # The same choice as tests/rig makes: without ASTERISK, the system's own where it is 16 or newer.
     if [ -z "${ASTERISK:-}" ] && command -v asterisk >/dev/null; then
         major=$(asterisk -V | sed -n 's/^Asterisk \([0-9]*\).*/\1/p')
@@ -78,11 +78,11 @@ asterisk() {
 }
 
 case ${1:-all} in
-    python) python ;;
+    python) prepare_python ;;
     all)
-        debian ca-certificates debootstrap espeak-ng openssl postgresql redis-server sip-tester sox util-linux
-        python
-        asterisk
+        install_packages ca-certificates debootstrap espeak-ng openssl postgresql redis-server sip-tester sox util-linux
+        prepare_python
+        prepare_asterisk
         ;;
     *) echo "setup.sh: '$1' is not one of: python, all" >&2; exit 2 ;;
 esac
