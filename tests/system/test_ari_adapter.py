@@ -74,7 +74,8 @@ exten => _X!,1,Ringing()
  same => n,Wait(60)
 
 [busy]
-exten => _X!,1,Hangup(17)
+exten => _X!,1,Wait(0.2)
+ same => n,Hangup(17)
 
 [without-variables]
 exten => _X!,1,Stasis(callguard,screen,${EXTEN})
@@ -153,6 +154,8 @@ async def link(
         await asyncio.to_thread(asterisk.wait_empty)
     finally:  # what one test left is not another's failure
         asterisk.cli("channel request hangup all")
+        for bridge in asterisk.bridges():
+            asterisk.cli(f"bridge destroy {bridge}")
 
 
 async def caller(
