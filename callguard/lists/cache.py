@@ -94,6 +94,9 @@ async def _bounded(seconds: float) -> AsyncIterator[None]:
         raise CacheError(str(error)) from error
     except OSError as error:
         raise CacheError(error.strerror or str(error), remedy=_UP_REMEDY) from error
+    except (TypeError, ValueError, LookupError, AttributeError) as error:
+        # What the client raises on replies of something that only looks like Redis.
+        raise CacheError(f"an answer that is none of Redis: {error}", remedy=_UP_REMEDY) from error
 
 
 class CacheDamaged(CacheCold):
@@ -146,9 +149,13 @@ class ListCache:
         """
         fields = [codec.HEAD, codec.number_field(number)]
         async with _bounded(self._timeout):
-            head, entries = await cast("Awaitable[list[bytes | None]]", self._client.hmget(self._key, fields))
-        if head is None:
-            raise CacheCold("no lists are there")
+            match await cast("Awaitable[object]", self._client.hmget(self._key, fields)):
+                case [None, _]:
+                    raise CacheCold("no lists are there")
+                case [bytes() as head, (bytes() | None) as entries]:
+                    pass
+                case answer:
+                    raise CacheError(f"an answer that is none of Redis: {answer!r:.40}", remedy=_UP_REMEDY)
         try:
             mark = codec.decode_head(head)
             return mark, () if entries is None else codec.decode_entries(number, entries)

@@ -12,8 +12,6 @@ from callguard.errors import SqlError
 
 T = TypeVar("T")
 
-_LONGEST_GOODBYE = 1.0
-
 
 class SqlThreads:
     """Threads that run blocking questions.
@@ -47,8 +45,8 @@ class SqlThreads:
         except TimeoutError as error:
             raise SqlError(f"no answer in {self._timeout} s", remedy="is the database overloaded?") from error
 
-    def close(self) -> None:
-        """End the threads, so that none holds a connection. One that hangs is left alone after a second.
+    def close(self, patience: float = 1.0) -> None:
+        """End the threads, so that none holds a connection; after `patience` seconds leave those that hang.
 
         Questions that still wait are not asked.
         """
@@ -56,7 +54,7 @@ class SqlThreads:
             while True:
                 self._questions.get_nowait()
         self._questions.put_nowait(None)
-        end = time.monotonic() + _LONGEST_GOODBYE
+        end = time.monotonic() + patience
         for thread in self._threads:
             thread.join(max(0.0, end - time.monotonic()))
 

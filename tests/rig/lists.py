@@ -98,4 +98,4 @@ class Lists:
 
     async def close(self) -> None:
         await self.cache.close()
-        self.threads.close()
+        self.threads.close(patience=30)

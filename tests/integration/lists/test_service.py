@@ -295,3 +295,37 @@ async def test_answers_are_counted_by_who_gave_them(guarded: Lists, redis: Redis
     await guarded.lookup(LISTED)
     after = guarded.status.answers
     assert {origin: after[origin] - before[origin] for origin in after} == {"redis": 1, "sql": 1, "none": 0}
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        b"HTTP/1.1 400 Bad Request\r\n\r\n",
+        b"",
+        b"+OK\r\n" * 50,
+        b"*2\r\n:1\r\n:2\r\n" * 50,
+        b"*3\r\n:1\r\n:2\r\n:3\r\n" * 50,
+        b"\xff\0" * 500,
+        b"*-5\r\n",
+    ],
+)
+async def test_something_else_on_redis_port_is_no_redis(engine: sa.Engine, reply: bytes) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionError):
+            while reply and await reader.read(1000):
+                writer.write(reply)
+                await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        lists = Lists(engine, RedisSettings(url=f"redis://127.0.0.1:{port}", timeout=0.5))
+        lists.add_in_sql_alone(LISTED)
+        async with lists.running():
+            async with never_a_leak(lists):
+                await until(
+                    "it to be tried",
+                    lambda: lists.status.cache is CacheState.UNREACHABLE or lists.status.rebuilds > 1,
+                )
+            assert lists.status.cache is not CacheState.WARM
+        await lists.close()
