@@ -1,7 +1,7 @@
 """What came over the wire: SIPp's message log, read as calls."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -154,8 +154,3 @@ def _blocks(data: bytes) -> Iterator[tuple[float, bool, bytes, int]]:
             return
         at = datetime.strptime(found["at"].decode(), "%Y-%m-%d %H:%M:%S.%f").replace(tzinfo=UTC)
         yield at.timestamp(), found["way"] == b"sent", data[found.end() : position], position
-
-
-def dialled(number: str) -> Callable[[SipCall], bool]:
-    """Whether a call's INVITE ends with these digits, in whichever format it went out."""
-    return lambda call: call.invite.user.endswith(number)
