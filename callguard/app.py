@@ -93,7 +93,7 @@ async def run_guard(settings: Settings) -> None:
                 )
                 metrics.watch(lambda: _figures(dispatcher, lists, client, journal))
                 tasks.create_task(lists.run())
-                tasks.create_task(client.run(CallListener(client, dispatcher, tasks)))
+                tasks.create_task(client.run(CallListener(client, dispatcher)))
                 tasks.create_task(dispatcher.look_regularly())
                 _log.info("guard started", version=__version__, app=settings.asterisk.app, http_port=port)
                 tasks.create_task(_end(stop, dispatcher))

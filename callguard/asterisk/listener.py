@@ -6,6 +6,7 @@ import structlog
 
 from callguard.asterisk import variables
 from callguard.asterisk.ari.arrival import arrival, arrival_now, arrival_without_variables
+from callguard.asterisk.ari.backoff import Backoff
 from callguard.asterisk.ari.client import AriClient
 from callguard.asterisk.ari.events import (
     ChannelDestroyed,
@@ -20,7 +21,12 @@ from callguard.asterisk.ari.events import (
 from callguard.asterisk.ari.requests import CALLEE
 from callguard.asterisk.ari.version import Version
 from callguard.control.dispatcher import Dispatcher
+from callguard.control.model import Arrival
 from callguard.errors import AsteriskError, SqlError
+
+RETRY_FIRST = 0.5
+RETRY_LONGEST = 5.0
+"""Seconds before the journal is asked again for the calls in progress, doubling from the first."""
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger("callguard.ari")
 
@@ -28,10 +34,9 @@ _log: structlog.stdlib.BoundLogger = structlog.get_logger("callguard.ari")
 class CallListener:
     """The AriListener that drives a dispatcher."""
 
-    def __init__(self, client: AriClient, dispatcher: Dispatcher, tasks: asyncio.TaskGroup) -> None:
+    def __init__(self, client: AriClient, dispatcher: Dispatcher) -> None:
         self._client = client
         self._calls = dispatcher
-        self._tasks = tasks
 
     def on_event(self, event: Event) -> None:
         match event:
@@ -56,11 +61,19 @@ class CallListener:
                 pass
 
     async def on_connected(self, version: Version) -> None:
-        try:
-            await self._calls.take_up()
-        except SqlError as error:
-            # New calls go by the failure policy meanwhile; the former life is looked for again later.
-            _log.error("calls in progress cannot be taken up yet", version=version.text, problem=str(error))
+        """Take up what is in progress; while SQL is away, try again until the connection ends."""
+        backoff = Backoff(RETRY_FIRST, RETRY_LONGEST)
+        while True:
+            try:
+                await self._calls.take_up()
+            except SqlError as error:
+                # New calls go by the failure policy meanwhile.
+                _log.error(
+                    "calls in progress cannot be taken up yet", version=version.text, problem=str(error)
+                )
+            else:
+                return
+            await asyncio.sleep(backoff.next())
 
     def on_disconnected(self, problem: AsteriskError) -> None:
         _log.warning("asterisk is away: calls in progress go on without callguard", problem=str(problem))
@@ -76,12 +89,12 @@ class CallListener:
         if known is not None:
             self._calls.arrived(known)
         else:
-            self._tasks.create_task(self._fetch(event))
+            self._calls.arriving(channel, lambda: self._ask(event))
 
-    async def _fetch(self, event: StasisStarted) -> None:
+    async def _ask(self, event: StasisStarted) -> tuple[Arrival, str]:
         """Ask for the variables that did not come with the event."""
         try:
-            self._calls.arrived(await arrival(self._client, event))
+            return await arrival(self._client, event), ""
         except AsteriskError as error:
             _log.error("a call's variables cannot be read", channel=event.channel.id, problem=str(error))
-            self._calls.arrived(arrival_without_variables(event), trouble=str(error))
+            return arrival_without_variables(event), str(error)

@@ -1,55 +1,35 @@
-"""The shell around the lifecycle: brings what happens to the right call and carries the commands out.
+"""The shell around the lifecycle: brings what happens, and what a look at Asterisk shows, to its call.
 
-Events come in by plain calls and are taken in at once, in their order: nothing is queued. Each command runs
-as a task of one TaskGroup and brings its answer back as an event. Deciding, too, is such a task.
+Events come in by plain calls and are taken in at once, in their order: nothing is queued.
+
+A look at Asterisk takes a while, in which events go on coming: what it does not show is believed to be gone
+only where it was known before the look, and still is after it.
 """
 
 import asyncio
-import time
 from collections import Counter
-from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
 
 import structlog
 
 from callguard.control import model as m
+from callguard.control.calls import Calls, LiveCall, gone
 from callguard.control.causes import dial_result
-from callguard.control.lifecycle import advance, begin
-from callguard.control.model import Arrival, Command, Event, HangupReason, TelephonyCommand, Timer
+from callguard.control.decider import Decider
+from callguard.control.model import Arrival, Event
 from callguard.control.ports import Journal, Lists, Observer, Telephony
 from callguard.control.reconcile import missed, resume
 from callguard.control.sight import Sight, decision_of
-from callguard.control.states import CallPolicy, Done, HandedOver, State
-from callguard.errors import AsteriskError, CallguardError, NotFound, Rejected, SqlError
-from callguard.screening.identity import Identities
-from callguard.screening.model import (
-    CallFacts,
-    Decision,
-    FailurePolicy,
-    Hits,
-    ListsUnavailable,
-    Mode,
-)
-from callguard.screening.screen import needs_lists, screen, without_journal
+from callguard.control.states import CallPolicy, HandedOver, State
+from callguard.errors import CallguardError
+from callguard.screening.model import CallFacts, Decision, FailurePolicy, Mode
 
-DECIDE_SECONDS = 5.0
-"""The lists bound their own waits; this one is for the day when they do not."""
 LOOK_SECONDS = 60.0
 """Seconds between two looks at Asterisk for what events may have missed."""
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger("callguard.control")
-
-
-@dataclass(eq=False, slots=True)
-class _Live:
-    """A call in progress."""
-
-    state: State
-    facts: CallFacts | None = None
-    timers: dict[Timer, asyncio.TimerHandle] = field(default_factory=dict)
-    since: float = field(default_factory=time.monotonic)
 
 
 class Dispatcher:
@@ -71,82 +51,100 @@ class Dispatcher:
     ) -> None:
         """`tasks` is where the work of the calls runs: ending it stops callguard's part and lets the calls
         themselves be. `facts` is the pure reading of an arrival: number, project, purpose, agent."""
-        self._tasks = tasks
         self._guard = guard
         self._pbx = pbx
         self._telephony = telephony
-        self._lists = lists
         self._journal = journal
-        self._observer = observer
-        self._policy = policy
-        self._failure = failure
-        self._read_facts = facts
-        self._identities = Identities()
-        self._calls: dict[str, _Live] = {}
-        """By decision id."""
-        self._legs: dict[str, _Live] = {}
-        """By channel id: caller legs, callee legs, and what took their place."""
+        decider = Decider(
+            guard=guard,
+            pbx=pbx,
+            lists=lists,
+            journal=journal,
+            observer=observer,
+            failure=failure,
+            facts=facts,
+        )
+        self._calls = Calls(
+            tasks=tasks,
+            guard=guard,
+            telephony=telephony,
+            journal=journal,
+            observer=observer,
+            policy=policy,
+            decider=decider,
+        )
+        self._legs = self._calls.by_leg
+        self._looking = asyncio.Lock()
+        """One look at a time: two would take the same call up twice."""
         self._resumed = False
-        self._loop = asyncio.get_running_loop()
 
     @property
     def calls_in_progress(self) -> Counter[Mode | None]:
         """How many there are, by mode; None for those that are not decided yet."""
-        return Counter(live.facts.mode if live.facts else None for live in self._calls.values())
+        return Counter(live.facts.mode if live.facts else None for live in self._calls.by_id.values())
 
     def stop(self) -> None:
-        """Do nothing more: no timer of a call goes off after this."""
-        for live in self._calls.values():
-            for timer in tuple(live.timers):
-                self._cancel_timer(live, timer)
+        """Do nothing more: no event changes a call after this, and no timer of one goes off."""
+        self._calls.stop()
 
     # --- what happens -------------------------------------------------------------------------------------
 
-    def arrived(self, arrival: Arrival, trouble: str = "") -> None:
-        """A caller leg asks for a guard. `trouble` says why what it brought may be incomplete: without its
-        project and purpose the lists cannot be read for it, and the failure policy decides."""
-        at = datetime.now(UTC)
-        earlier = self._legs.get(arrival.channel)
+    def arrived(self, arrival: Arrival) -> None:
+        """A caller leg asks for a guard."""
+
+        async def known() -> tuple[Arrival, str]:
+            return arrival, ""
+
+        self.arriving(arrival.channel, known)
+
+    def arriving(self, channel: str, ask: Callable[[], Awaitable[tuple[Arrival, str]]]) -> None:
+        """A caller leg asks for a guard, and `ask` gets what it brought. Should the leg go meanwhile, its
+        call is known already.
+
+        With the arrival comes why it may be incomplete, or an empty text: without its project and purpose
+        the lists cannot be read for a call, and the failure policy decides. `ask` bounds its waits.
+        """
+        earlier = self._legs.get(channel)
         if earlier is not None:
             # The dialplan sends the same channel once more: what it asked for first has come to its end.
-            self._take(earlier, m.CallerGone(arrival.channel, at))
-        decision_id = self._identities.decision_id(at)
-        live = _Live(begin(decision_id, self._guard, arrival.channel))
-        self._calls[decision_id] = live
-        self._legs[arrival.channel] = live
-        self._spawn(self._decide(live, arrival, at, trouble))
+            self._calls.take(earlier, m.CallerGone(channel, datetime.now(UTC)))
+        self._calls.begin(channel, ask)
 
     def leg_ready(self, channel: str) -> None:
         """A leg that this guard asked for is in Stasis."""
         live = self._legs.get(channel)
         if live is not None:
-            self._take(live, m.CalleeReady(channel))
+            self._calls.take(live, m.CalleeReady(channel))
         else:
-            self._spawn(self._execute(None, m.HangUp(channel, HangupReason.NORMAL)))
+            self._calls.release_leg(channel)
 
     def leg_replaced(self, channel: str, by: str) -> bool:
         """A leg's place in the bridge was taken by another. False if it is none of ours."""
         live = self._legs.get(channel)
         if live is None:
             return False
-        self._legs[by] = live
         if channel == live.state.call.caller:
-            self._take(live, m.CallerReplaced(channel, by))
+            self._legs[by] = live
+            self._calls.take(live, m.CallerReplaced(channel, by))
+        elif channel == live.state.call.callee:
+            self._legs[by] = live
+            self._calls.take(live, m.CalleeReplaced(channel, by))
         else:
-            self._take(live, m.CalleeReplaced(channel, by))
+            # The place of a leg that was replaced before: nobody is there to talk to.
+            self._calls.release_leg(by)
         return True
 
     def leg_left(self, channel: str, at: datetime) -> None:
         """A leg left Stasis."""
         live = self._legs.get(channel)
         if live is not None and channel == live.state.call.caller:
-            self._take(live, m.CallerLeft(channel, at))
+            self._calls.take(live, m.CallerLeft(channel, at))
 
     def leg_hung_up(self, channel: str, at: datetime, cause: int | None) -> None:
         """The other side of a leg asked for its end; the leg is about to be gone."""
         live = self._legs.get(channel)
         if live is not None and channel == live.state.call.caller:
-            self._take(live, m.CallerGone(channel, at, cause, hung_up=True))
+            self._calls.take(live, m.CallerGone(channel, at, cause, hung_up=True))
 
     def leg_gone(
         self, channel: str, at: datetime, cause: int | None, sip: int | None, dial_status: str = ""
@@ -156,18 +154,18 @@ class Dispatcher:
         if live is not None:
             result = dial_result(dial_status, cause)
             if result is not None:
-                self._take(live, m.DialEnded(channel, result))
-            self._take(live, self._gone(live, channel, at, cause, sip))
+                self._calls.take(live, m.DialEnded(channel, result))
+            self._calls.take(live, gone(live, channel, at, cause, sip))
 
     def leg_rang(self, channel: str, at: datetime) -> None:
         live = self._legs.get(channel)
         if live is not None:
-            self._take(live, m.CalleeRinging(channel, at))
+            self._calls.take(live, m.CalleeRinging(channel, at))
 
     def leg_answered(self, channel: str, at: datetime) -> None:
         live = self._legs.get(channel)
         if live is not None and channel == live.state.call.callee:
-            self._take(live, m.CalleeAnswered(channel, at))
+            self._calls.take(live, m.CalleeAnswered(channel, at))
 
     def dial_progressed(self, caller: str | None, peer: str, status: str, at: datetime) -> None:
         """A Dial event: of a callee leg of ours, or of the dialplan's own Dial for a watched caller leg."""
@@ -178,220 +176,128 @@ class Dispatcher:
             return
         match status:
             case "RINGING":
-                self._take(live, m.CalleeRinging(peer, at))
+                self._calls.take(live, m.CalleeRinging(peer, at))
             case "PROGRESS":
-                self._take(live, m.CalleeProgressed(peer, at))
+                self._calls.take(live, m.CalleeProgressed(peer, at))
             case "ANSWER":
-                self._take(live, m.CalleeAnswered(peer, at))
+                self._calls.take(live, m.CalleeAnswered(peer, at))
             case _:
                 result = dial_result(status)
                 if result is not None and caller is not None:
-                    self._take(live, m.DialEnded(caller, result))
+                    self._calls.take(live, m.DialEnded(caller, result))
 
     def prompt_finished(self, channel: str, playback: str, *, heard: bool) -> None:
         live = self._legs.get(channel)
         if live is not None:
-            self._take(live, m.PromptFinished(playback, heard))
+            self._calls.take(live, m.PromptFinished(playback, heard))
 
     # --- taking calls up again ----------------------------------------------------------------------------
 
     async def take_up(self) -> None:
         """Find the calls in progress and bring them to what Asterisk has: after each connect.
 
-        Raises AsteriskError when Asterisk cannot be looked at, and SqlError when the journal cannot be read
-        (the calls of this guard's former life are then not known).
+        Raises AsteriskError when Asterisk cannot be looked at, and SqlError when the journal cannot be read:
+        the calls of this guard's former life are then not known, and are looked for by the next call.
         """
-        known = dict(self._calls)
-        sight = await self._telephony.look()
-        for live in known.values():
-            for event in missed(live.state, sight):
-                self._take(live, event)
-            if isinstance(live.state, HandedOver):
-                # A subscription to a channel may be lost with the connection.
-                self._carry_out(live, (m.Watch(live.state.call.caller),))
-        if not self._resumed:
-            for decision in await self._journal.open_decisions(self._pbx, self._guard):
-                if decision.id not in self._calls:
-                    await self._resume(decision, sight)
-            self._resumed = True
-        waiting = [leg.arrival for leg in sight.legs.values() if leg.arrival and leg.in_stasis]
-        if any(arrival.channel not in self._legs for arrival in waiting):
-            # What was seen a while ago may be gone, or have become known, since.
-            now = await self._telephony.look()
-            for arrival in waiting:
-                if arrival.channel in now.legs and arrival.channel not in self._legs:
-                    _log.info("a call arrived while callguard was away", channel=arrival.channel)
-                    self.arrived(arrival)
-        self._sweep(known, sight)
+        async with self._looking:
+            sight = await self._look()
+            for live in tuple(self._calls.by_id.values()):
+                if isinstance(live.state, HandedOver):
+                    # A subscription to a channel may be lost with the connection.
+                    self._calls.carry_out(live, (m.Watch(live.state.call.caller),))
+            if not self._resumed:
+                await self._resume_former_life(sight)
+                self._resumed = True
+                # The events of these calls meant nothing until now: what they told is to be seen.
+                sight = await self._look()
+            await self._find_waiting(sight)
 
     async def look_regularly(self) -> None:
         """Look at Asterisk every LOOK_SECONDS, for ever, for what events may have missed."""
         while True:
             await asyncio.sleep(LOOK_SECONDS)
+            if not self._resumed:
+                continue  # nothing can be told from a stray before the former life is known
             try:
-                await self.take_up()
+                async with self._looking:
+                    await self._find_waiting(await self._look())
             except CallguardError as error:
                 _log.warning("the regular look at Asterisk failed", problem=str(error))
 
-    async def _resume(self, decision: Decision, sight: Sight) -> None:
-        channel = decision.facts.channel
-        answered_at = None
-        if channel in sight.legs and sight.legs[channel].up:
-            answered_at = await self._telephony.answered_at(channel)
-        state, commands = resume(decision, sight, self._policy, answered_at)
-        _log.info("call taken up again", decision=decision.id, state=type(state).__name__)
-        live = _Live(state, decision.facts)
-        self._calls[decision.id] = live
-        for leg in (state.call.caller, state.call.callee):
-            if leg:
-                self._legs[leg] = live
-        self._carry_out(live, commands)
+    async def _look(self) -> Sight:
+        """Look at Asterisk; bring what went by unseen to its calls, and release what belongs to none."""
+        before = {live: live.state for live in self._calls.by_id.values()}
+        sight = await self._telephony.look()
+        for live, state in before.items():
+            unseen = missed(state, sight)
+            for event in missed(live.state, sight):
+                if event in unseen:
+                    self._take_missed(live, event)
+        if self._resumed:
+            self._sweep(before, sight)
+        return sight
 
-    def _sweep(self, known: dict[str, _Live], sight: Sight) -> None:
-        """Release the callee legs and bridges of this guard that belong to no call."""
+    def _take_missed(self, live: LiveCall, event: Event) -> None:
+        match event:
+            case m.CallerGone(channel) | m.CalleeGone(channel):
+                self._legs.pop(channel, None)
+        self._calls.take(live, event)
+
+    async def _find_waiting(self, sight: Sight) -> None:
+        """Take in the legs that have asked for a guard while none listened."""
+        waiting = [leg.arrival for leg in sight.legs.values() if leg.arrival and leg.in_stasis]
+        if all(arrival.channel in self._legs for arrival in waiting):
+            return
+        # What was seen a while ago may be gone, or have become known, since.
+        now = await self._telephony.look()
+        for arrival in waiting:
+            leg = now.legs.get(arrival.channel)
+            if leg is not None and leg.in_stasis and arrival.channel not in self._legs:
+                _log.info("a call arrived while callguard was away", channel=arrival.channel)
+                self.arrived(arrival)
+
+    async def _resume_former_life(self, sight: Sight) -> None:
+        """Take up the calls of which the journal has a decision but no outcome."""
+        with self._calls.noting_ended() as ended:
+            found = await self._journal.open_decisions(self._pbx, self._guard)
+        # A call of this life may have got its outcome while they were read.
+        former = [one for one in found if one.id not in self._calls.by_id and one.id not in ended]
+        last = {decision.facts.channel: decision for decision in former}
+        answered = await asyncio.gather(*(self._answered_at(decision, sight) for decision in former))
+        for decision, answered_at in zip(former, answered, strict=True):
+            channel = decision.facts.channel
+            if channel in self._legs or last[channel] is not decision:
+                # The channel has asked anew since. That call is over, whatever its leg is doing now.
+                legs = {name: leg for name, leg in sight.legs.items() if name != channel}
+                self._resume(decision, replace(sight, legs=legs), None)
+            else:
+                self._resume(decision, sight, answered_at)
+
+    async def _answered_at(self, decision: Decision, sight: Sight) -> datetime | None:
+        caller = sight.legs.get(decision.facts.channel)
+        return await self._telephony.answered_at(caller.id) if caller is not None and caller.up else None
+
+    def _resume(self, decision: Decision, sight: Sight, answered_at: datetime | None) -> None:
+        state, commands = resume(decision, sight, self._calls.policy, answered_at)
+        _log.info("call taken up again", decision=decision.id, state=type(state).__name__)
+        self._calls.resume(state, decision.facts, commands)
+
+    def _sweep(self, before: Mapping[LiveCall, State], sight: Sight) -> None:
+        """Release the legs and bridges of this guard that no call has a use for."""
+        known = self._calls.by_id.keys() | {state.call.id for state in before.values()}
+        for leg, live in tuple(self._legs.items()):
+            if leg in (live.state.call.caller, live.state.call.callee):
+                continue
+            # It was replaced, and released; or it never came to be.
+            if leg in sight.legs:
+                self._calls.release_leg(leg)
+            else:
+                del self._legs[leg]
         for leg in sight.legs:
             owner = decision_of(self._guard, leg)
-            if owner and leg not in self._legs and owner not in self._calls and owner not in known:
-                self._spawn(self._execute(None, m.HangUp(leg, HangupReason.NORMAL)))
+            if owner and leg not in self._legs and owner not in known:
+                self._calls.release_leg(leg)
         for bridge in sight.bridges:
             owner = decision_of(self._guard, bridge)
-            if owner and owner not in self._calls and owner not in known:
-                self._spawn(self._execute(None, m.DeleteBridge(bridge)))
-
-    # --- the call's way -----------------------------------------------------------------------------------
-
-    async def _decide(self, live: _Live, arrival: Arrival, at: datetime, trouble: str) -> None:
-        started = time.perf_counter()
-        facts = self._read_facts(arrival, at)
-        live.facts = facts
-        lists = ListsUnavailable(trouble) if trouble else await self._ask_lists(facts)
-        hits = lists if isinstance(lists, Hits) else None
-        decision = Decision(
-            id=live.state.call.id,
-            reference=self._identities.reference(),
-            facts=facts,
-            screened=screen(facts, lists, self._failure),
-            lists_position=hits.position if hits else None,
-            lists_origin=hits.origin if hits else None,
-        )
-        self._observer.decided(decision, time.perf_counter() - started)
-        self._take(live, m.Decided(decision))
-
-    async def _ask_lists(self, facts: CallFacts) -> Hits | ListsUnavailable | None:
-        if not needs_lists(facts) or facts.number.e164 is None:
-            return None
-        try:
-            async with asyncio.timeout(DECIDE_SECONDS):
-                return await self._lists.lookup(facts.number.e164)
-        except (CallguardError, TimeoutError) as error:
-            why = str(error) or "no answer in time"
-        except Exception as error:  # a defect must neither let a call through nor leave it waiting
-            _log.exception("asking the lists failed", number=facts.number.e164)
-            why = type(error).__name__
-        _log.error("the lists cannot be asked: the failure policy decides", problem=why)
-        return ListsUnavailable(why)
-
-    async def _record(self, live: _Live, decision: Decision) -> None:
-        started = time.perf_counter()
-        try:
-            await self._journal.record(decision)
-        except SqlError as error:
-            _log.error("the journal cannot be written", decision=decision.id, problem=str(error))
-            decision = without_journal(decision, self._failure)
-            try:
-                await asyncio.to_thread(self._journal.spool, decision)
-            except OSError as problem:
-                # No record, no call, whatever the policy; only an emergency call still goes.
-                decision = without_journal(decision, FailurePolicy())
-                self._observer.unrecorded(decision, str(problem))
-        self._observer.recorded(decision, time.perf_counter() - started)
-        self._take(live, m.Recorded(decision))
-
-    def _take(self, live: _Live, event: Event) -> None:
-        old = live.state
-        live.state, commands = advance(old, event, self._policy)
-        if type(live.state) is not type(old):
-            self._observer.moved(
-                live.facts, type(old).__name__, type(event).__name__, type(live.state).__name__
-            )
-        if commands:
-            self._carry_out(live, commands)
-
-    def _carry_out(self, live: _Live, commands: tuple[Command, ...]) -> None:
-        for command in commands:
-            match command:
-                case m.Record(decision):
-                    self._spawn(self._record(live, decision))
-                case m.Finish(outcome):
-                    self._journal.outcome(outcome)
-                    self._observer.ended(outcome)
-                    self._forget(live)
-                case m.StartTimer(timer, seconds):
-                    self._cancel_timer(live, timer)
-                    live.timers[timer] = self._loop.call_later(seconds, self._expire, live, timer)
-                case m.CancelTimer(timer):
-                    self._cancel_timer(live, timer)
-                case _:
-                    if isinstance(command, m.CreateCallee):
-                        # Before the request: the leg's first event may come before its answer.
-                        self._legs[command.callee] = live
-                    self._spawn(self._execute(live, command))
-
-    async def _execute(self, live: _Live | None, command: TelephonyCommand) -> None:
-        """Carry one command out, and bring its answer to the call. `live` is None for a stray."""
-        answer: Event | None = None
-        try:
-            await self._telephony.execute(command)
-        except NotFound as error:
-            if live is not None and isinstance(command, m.HangUp):
-                self._legs.pop(command.channel, None)
-                answer = self._gone(live, command.channel, datetime.now(UTC), None, None)
-            else:
-                answer = m.CommandFailed(command, gone=True, why=str(error))
-        except AsteriskError as error:
-            # A creation that was refused has made nothing; one without an answer may have.
-            made_nothing = isinstance(error, Rejected) and isinstance(
-                command, m.CreateCallee | m.CreateBridge
-            )
-            answer = m.CommandFailed(command, gone=made_nothing, why=str(error))
-        except Exception as error:  # a defect in one command must not end all calls
-            _log.exception("a command failed", command=type(command).__name__)
-            answer = m.CommandFailed(command, gone=False, why=type(error).__name__)
-        else:
-            match command:
-                case m.CreateBridge(bridge):
-                    answer = m.BridgeCreated(bridge)
-                case m.Join(callee=callee):
-                    answer = m.Joined(callee)
-        if isinstance(answer, m.CommandFailed):
-            _log.warning("a command was not carried out", command=repr(command), problem=answer.why)
-        if live is not None and answer is not None:
-            self._take(live, answer)
-
-    @staticmethod
-    def _gone(live: _Live, channel: str, at: datetime, cause: int | None, sip: int | None) -> Event:
-        if channel == live.state.call.caller:
-            return m.CallerGone(channel, at, cause)
-        return m.CalleeGone(channel, at, cause, sip)
-
-    def _expire(self, live: _Live, timer: Timer) -> None:
-        live.timers.pop(timer, None)
-        self._take(live, m.TimerExpired(timer, datetime.now(UTC)))
-
-    @staticmethod
-    def _cancel_timer(live: _Live, timer: Timer) -> None:
-        handle = live.timers.pop(timer, None)
-        if handle is not None:
-            handle.cancel()
-
-    def _forget(self, live: _Live) -> None:
-        assert isinstance(live.state, Done)  # noqa: S101 - only the last command of a call comes here
-        for timer in tuple(live.timers):
-            self._cancel_timer(live, timer)
-        self._calls.pop(live.state.call.id, None)
-        for leg in [leg for leg in (live.state.call.caller, live.state.call.callee) if leg]:
-            if self._legs.get(leg) is live:
-                del self._legs[leg]
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        self._tasks.create_task(work)
+            if owner and owner not in known:
+                self._calls.release_bridge(bridge)

@@ -10,7 +10,7 @@ from datetime import datetime
 from callguard.control import model as m
 from callguard.control.lifecycle import Step, announce, close, finish, place
 from callguard.control.model import Event, HangupReason, Result, Timer
-from callguard.control.sight import LegSeen, Sight, decision_of
+from callguard.control.sight import LegSeen, Sight, leg_number
 from callguard.control.states import (
     Call,
     CallPolicy,
@@ -88,7 +88,8 @@ def resume(decision: Decision, sight: Sight, policy: CallPolicy, answered_at: da
         return close(call, policy, Result.ANSWERED)
     # Nothing was dialled, or it cannot be told: begin the placing anew, with a leg of a new id.
     drop = () if callee is None else (m.HangUp(callee.id, HangupReason.NORMAL),)
-    preparing, commands = place(call, decision, policy)
+    caller_is_in = call.caller in sight.bridges.get(call.bridge_id, ())
+    preparing, commands = place(call, decision, policy, caller_is_in=caller_is_in)
     return preparing, (*drop, *commands)
 
 
@@ -96,9 +97,9 @@ def _recall(decision: Decision, sight: Sight) -> Call:
     """What is known of a call from its decision and from the legs and the bridge that bear its id."""
     facts = decision.facts
     call = Call(decision.id, facts.guard, facts.channel, decision=decision, recorded=True)
-    ours = [name for name in sight.legs if decision_of(facts.guard, name) == decision.id]
-    if ours:
-        number = max(int(name.rpartition("-")[2]) for name in ours)
+    numbers = [leg_number(facts.guard, decision.id, name) for name in sight.legs]
+    number = max(numbers, default=0)
+    if number:
         call = replace(call, callee=call.callee_id(number), callee_is=Presence.PRESENT, legs_tried=number)
     if call.bridge_id in sight.bridges:
         call = replace(call, bridge=Presence.PRESENT)
@@ -106,6 +107,6 @@ def _recall(decision: Decision, sight: Sight) -> Call:
         others = sorted(sight.bridges[call.bridge_id] & sight.legs.keys() - {call.caller, call.callee})
         if others and call.caller not in sight.legs:
             call = replace(call, caller=others[0])
-        elif others and not ours:
+        elif others and not number:
             call = replace(call, callee=others[0], callee_is=Presence.PRESENT)
     return call

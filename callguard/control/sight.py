@@ -37,3 +37,9 @@ def decision_of(guard: str, name: str) -> str | None:
     """The decision that a callee leg or a bridge of this guard belongs to, read from its id; else None."""
     found = re.fullmatch(re.escape(guard) + _OURS, name)
     return found[1] if found else None
+
+
+def leg_number(guard: str, decision: str, name: str) -> int:
+    """Which callee leg of this decision a channel is, read from its id: from 1; 0 if it is none."""
+    found = re.fullmatch(re.escape(f"{guard}-{decision}-") + "([0-9]{1,9})", name)
+    return int(found[1]) if found else 0
