@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from callguard.asterisk.variables import BROUGHT, NUMBER, VERDICT
+from callguard.asterisk.variables import CHANNELVARS, NUMBER, VERDICT
 from callguard.config import Settings, load
 from callguard.config.sections import Section
 
@@ -66,7 +66,7 @@ def test_every_key_of_the_example_can_be_set(tmp_path: Path) -> None:
 
 def test_asterisk_sends_the_variables_that_callguard_reads() -> None:
     ari = (REPOSITORY / "config/asterisk/ari.conf").read_text()
-    assert f"channelvars = {','.join(BROUGHT)}\n" in ari
+    assert f"channelvars = {','.join(CHANNELVARS)}\n" in ari
 
 
 def test_no_shipped_file_has_a_password() -> None:
