@@ -330,9 +330,12 @@ def _closing(state: Closing, event: Event, policy: CallPolicy) -> Step:
     if overdue:
         commands = _release(call, state.caller_reason, _MAYBE_THERE)
         if call.bridge in _MAYBE_THERE:
+            commands += (m.DeleteBridge(call.bridge_id),)
             call = replace(call, bridge=Presence.GONE)
     else:
         call, commands = _drop_unwanted(call, event)
+        call, delete = _delete_bridge(call)
+        commands += delete
     if call.settled:
         done, last = finish(call, state.result)
         return done, (*commands, m.CancelTimer(Timer.CLOSE), *last)
@@ -375,9 +378,8 @@ def close(
     caller_reason: HangupReason = HangupReason.NORMAL,
 ) -> Step:
     """Release whatever the call still has; its result is known."""
-    commands = _release(call, caller_reason, (Presence.PRESENT,))
-    if call.bridge is Presence.PRESENT:
-        call = replace(call, bridge=Presence.GONE)
+    call, delete = _delete_bridge(call)
+    commands = (*_release(call, caller_reason, (Presence.PRESENT,)), *delete)
     cancel = (m.CancelTimer(Timer.PREPARE), m.CancelTimer(Timer.RING))
     if call.settled:
         done, last = finish(call, result)
@@ -387,19 +389,27 @@ def close(
 
 
 def _release(call: Call, caller_reason: HangupReason, present: tuple[Presence, ...]) -> tuple[Command, ...]:
-    """Hang up what is left: the caller leg, and callee leg and bridge where their presence is one of these.
+    """Hang up what is left: the caller leg, and the callee leg where its presence is one of these.
 
-    At first a leg or bridge still being made is left until it is known to be there: a hangup that overtook
-    its creation would be lost.
+    At first a leg that is still being made is left until it is known to be there: a hangup that overtook its
+    creation would be lost.
     """
     commands: tuple[Command, ...] = ()
     if call.callee_is in present:
         commands += (m.HangUp(call.callee, HangupReason.NORMAL),)
     if not call.caller_gone:
         commands += (m.HangUp(call.caller, caller_reason),)
-    if call.bridge in present:
-        commands += (m.DeleteBridge(call.bridge_id),)
     return commands
+
+
+def _delete_bridge(call: Call) -> tuple[Call, tuple[Command, ...]]:
+    """Delete the bridge once the caller leg is gone.
+
+    Before, Asterisk would give the caller leg a cause of its own (seen on 16: 603 for a busy customer).
+    """
+    if call.bridge is not Presence.PRESENT or not call.caller_gone:
+        return call, ()
+    return replace(call, bridge=Presence.GONE), (m.DeleteBridge(call.bridge_id),)
 
 
 def _drop_unwanted(call: Call, event: Event) -> tuple[Call, tuple[Command, ...]]:
@@ -408,6 +418,7 @@ def _drop_unwanted(call: Call, event: Event) -> tuple[Call, tuple[Command, ...]]
         case m.CalleeReady() | m.CommandFailed(command=m.CreateCallee(), gone=False):
             return call, (m.HangUp(call.callee, HangupReason.NORMAL),)
         case m.BridgeCreated() | m.CommandFailed(command=m.CreateBridge(), gone=False):
+            # Nobody is in it.
             return replace(call, bridge=Presence.GONE), (m.DeleteBridge(call.bridge_id),)
         case _:
             return call, ()

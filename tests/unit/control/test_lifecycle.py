@@ -118,8 +118,8 @@ def test_the_callee_leg_is_not_dialled_before_both_legs_are_in_the_bridge() -> N
 def test_an_answered_call_ends_with_its_times_when_the_customer_hangs_up() -> None:
     run = talking().after(m.CalleeGone(CALLEE, at(64), cause=16))
     assert run.gives(m.HangUp) == [m.HangUp(CALLER, HangupReason.NORMAL)]
-    assert run.gives(m.DeleteBridge)
     run.after(m.CallerGone(CALLER, at(64.1), cause=16))
+    assert run.gives(m.DeleteBridge)
     assert run.outcome == m.Outcome(ID, Result.ANSWERED, at(64), at(1), at(4), 16, "first")
 
 
@@ -150,6 +150,13 @@ def test_the_caller_hears_how_the_carrier_ended_the_call() -> None:
         run = dialling(ONE_TRUNK).after(m.CalleeGone(CALLEE, at(2), cause=cause))
         assert run.gives(m.HangUp) == [m.HangUp(CALLER, reason)]
         assert run.after(m.CallerGone(CALLER, at(2))).outcome.result is result
+
+
+def test_the_bridge_is_left_until_the_caller_has_its_code() -> None:
+    # Asterisk 16 gave the caller 603 for a busy customer when the bridge was deleted at once.
+    run = dialling(ONE_TRUNK).after(m.CalleeGone(CALLEE, at(2), cause=17))
+    assert not run.gives(m.DeleteBridge)
+    assert run.after(m.CallerGone(CALLER, at(2))).gives(m.DeleteBridge)
 
 
 def test_a_403_of_the_carrier_is_told_from_a_603_where_asterisk_tells_them_apart() -> None:
