@@ -111,7 +111,11 @@ class Calls:
         if self._stopped or live.abandoned:
             return
         old = live.state
-        live.state, commands = advance(old, event, self.policy)
+        try:
+            live.state, commands = advance(old, event, self.policy)
+        except Exception:
+            self._abandon(live)
+            return
         if type(live.state) is not type(old):
             self._observer.moved(
                 live.facts, type(old).__name__, type(event).__name__, type(live.state).__name__
@@ -216,16 +220,20 @@ class Calls:
             self._tasks.create_task(self._contained(live, work))
 
     async def _contained(self, live: LiveCall | None, work: Coroutine[Any, Any, None]) -> None:
-        """Keep a defect in one call's work from ending all calls. What became of that one nobody can tell:
-        its caller is let go, and the next look at Asterisk releases what is left of it."""
+        """Keep a defect in one call's work from ending all calls."""
         try:
             await work
         except Exception:
-            _log.exception("the work of a call failed", decision=live.state.call.id if live else None)
-            if live is not None and not live.abandoned:
-                live.abandoned = True
-                self._forget(live)
-                self.release_leg(live.state.call.caller)
+            self._abandon(live)
+
+    def _abandon(self, live: LiveCall | None) -> None:
+        """A defect, now being handled, keeps a call from going on. What became of it nobody can tell: its
+        caller is let go, and the next look at Asterisk releases what is left of it."""
+        _log.exception("the work of a call failed", decision=live.state.call.id if live else None)
+        if live is not None and not live.abandoned:
+            live.abandoned = True
+            self._forget(live)
+            self.release_leg(live.state.call.caller)
 
 
 def gone(

@@ -7,10 +7,11 @@ only where it was known before the look, and still is after it.
 """
 
 import asyncio
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 
 import structlog
 
@@ -18,7 +19,7 @@ from callguard.control import model as m
 from callguard.control.calls import Calls, LiveCall, gone
 from callguard.control.causes import dial_result
 from callguard.control.decider import Decider
-from callguard.control.model import Arrival, Event
+from callguard.control.model import Arrival
 from callguard.control.ports import Journal, Lists, Observer, Telephony
 from callguard.control.reconcile import missed, resume
 from callguard.control.sight import Sight, decision_of
@@ -28,6 +29,8 @@ from callguard.screening.model import CallFacts, Decision, FailurePolicy, Mode
 
 LOOK_SECONDS = 60.0
 """Seconds between two looks at Asterisk for what events may have missed."""
+
+MOST_EARLY = 10_000
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger("callguard.control")
 
@@ -77,6 +80,8 @@ class Dispatcher:
         self._looking = asyncio.Lock()
         """One look at a time: two would take the same call up twice."""
         self._resumed = False
+        self._early: deque[Callable[[], object]] = deque(maxlen=MOST_EARLY)
+        """Until the former life's calls are taken up: the events of legs that may turn out to be theirs."""
 
     @property
     def calls_in_progress(self) -> Counter[Mode | None]:
@@ -136,13 +141,13 @@ class Dispatcher:
 
     def leg_left(self, channel: str, at: datetime) -> None:
         """A leg left Stasis."""
-        live = self._legs.get(channel)
+        live = self._find(channel, partial(self.leg_left, channel, at))
         if live is not None and channel == live.state.call.caller:
             self._calls.take(live, m.CallerLeft(channel, at))
 
     def leg_hung_up(self, channel: str, at: datetime, cause: int | None) -> None:
         """The other side of a leg asked for its end; the leg is about to be gone."""
-        live = self._legs.get(channel)
+        live = self._find(channel, partial(self.leg_hung_up, channel, at, cause))
         if live is not None and channel == live.state.call.caller:
             self._calls.take(live, m.CallerGone(channel, at, cause, hung_up=True))
 
@@ -150,28 +155,28 @@ class Dispatcher:
         self, channel: str, at: datetime, cause: int | None, sip: int | None, dial_status: str = ""
     ) -> None:
         """A leg is no more. `dial_status` is what the dialplan's own Dial left on a caller leg, if known."""
-        live = self._legs.pop(channel, None)
+        live = self._find(channel, partial(self.leg_gone, channel, at, cause, sip, dial_status))
         if live is not None:
+            del self._legs[channel]
             result = dial_result(dial_status, cause)
             if result is not None:
                 self._calls.take(live, m.DialEnded(channel, result))
             self._calls.take(live, gone(live, channel, at, cause, sip))
 
     def leg_rang(self, channel: str, at: datetime) -> None:
-        live = self._legs.get(channel)
+        live = self._find(channel, partial(self.leg_rang, channel, at))
         if live is not None:
             self._calls.take(live, m.CalleeRinging(channel, at))
 
     def leg_answered(self, channel: str, at: datetime) -> None:
-        live = self._legs.get(channel)
+        live = self._find(channel, partial(self.leg_answered, channel, at))
         if live is not None and channel == live.state.call.callee:
             self._calls.take(live, m.CalleeAnswered(channel, at))
 
     def dial_progressed(self, caller: str | None, peer: str, status: str, at: datetime) -> None:
         """A Dial event: of a callee leg of ours, or of the dialplan's own Dial for a watched caller leg."""
-        live = self._legs.get(peer)
-        if live is None and caller is not None:
-            live = self._legs.get(caller)
+        ours = peer if peer in self._legs or caller is None else caller
+        live = self._find(ours, partial(self.dial_progressed, caller, peer, status, at))
         if live is None:
             return
         match status:
@@ -191,6 +196,13 @@ class Dispatcher:
         if live is not None:
             self._calls.take(live, m.PromptFinished(playback, heard))
 
+    def _find(self, channel: str, again: Callable[[], object]) -> LiveCall | None:
+        """The call that a leg belongs to; `again` is the same event anew, should that be known only later."""
+        live = self._legs.get(channel)
+        if live is None and not self._resumed:
+            self._early.append(again)
+        return live
+
     # --- taking calls up again ----------------------------------------------------------------------------
 
     async def take_up(self) -> None:
@@ -200,6 +212,7 @@ class Dispatcher:
         the calls of this guard's former life are then not known, and are looked for by the next call.
         """
         async with self._looking:
+            self._early.clear()
             sight = await self._look()
             for live in tuple(self._calls.by_id.values()):
                 if isinstance(live.state, HandedOver):
@@ -208,7 +221,9 @@ class Dispatcher:
             if not self._resumed:
                 await self._resume_former_life(sight)
                 self._resumed = True
-                # The events of these calls meant nothing until now: what they told is to be seen.
+                for again in self._early:
+                    again()
+                self._early.clear()
                 sight = await self._look()
             await self._find_waiting(sight)
 
@@ -216,13 +231,17 @@ class Dispatcher:
         """Look at Asterisk every LOOK_SECONDS, for ever, for what events may have missed."""
         while True:
             await asyncio.sleep(LOOK_SECONDS)
-            if not self._resumed:
-                continue  # nothing can be told from a stray before the former life is known
             try:
-                async with self._looking:
-                    await self._find_waiting(await self._look())
+                await self.look_again()
             except CallguardError as error:
                 _log.warning("the regular look at Asterisk failed", problem=str(error))
+
+    async def look_again(self) -> None:
+        """Find what events may have missed; nothing before the former life is known, for until then nobody
+        can tell a stray. Raises AsteriskError."""
+        if self._resumed:
+            async with self._looking:
+                await self._find_waiting(await self._look())
 
     async def _look(self) -> Sight:
         """Look at Asterisk; bring what went by unseen to its calls, and release what belongs to none."""
@@ -232,16 +251,10 @@ class Dispatcher:
             unseen = missed(state, sight)
             for event in missed(live.state, sight):
                 if event in unseen:
-                    self._take_missed(live, event)
+                    self._calls.take(live, event)
         if self._resumed:
             self._sweep(before, sight)
         return sight
-
-    def _take_missed(self, live: LiveCall, event: Event) -> None:
-        match event:
-            case m.CallerGone(channel) | m.CalleeGone(channel):
-                self._legs.pop(channel, None)
-        self._calls.take(live, event)
 
     async def _find_waiting(self, sight: Sight) -> None:
         """Take in the legs that have asked for a guard while none listened."""

@@ -4,6 +4,7 @@ A command is obeyed one turn of the event loop after it was given, and its event
 """
 
 import asyncio
+from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -134,11 +135,13 @@ class Line:
         self.board = board
         self.guard = guard
         self.commands: list[TelephonyCommand] = []
+        self.came: dict[type[TelephonyCommand], asyncio.Event] = defaultdict(asyncio.Event)
+        """Set by the first command of a kind."""
         self.faults: dict[type[TelephonyCommand], list[Exception]] = {}
         """What the next commands of a kind raise, each once."""
         self.lost: list[type[TelephonyCommand]] = []
         """Kinds of commands of which the next is obeyed, but its answer is lost; each once."""
-        self.during_look: list[Callable[[], object]] = []
+        self.during_look: list[Callable[[], Coroutine[Any, Any, object]]] = []
         """What happens while the next look's answer is on its way, each once."""
         self.looks = 0
 
@@ -147,6 +150,7 @@ class Line:
 
     async def execute(self, command: TelephonyCommand) -> None:
         self.commands.append(command)
+        self.came[type(command)].set()
         await asyncio.sleep(0)
         if self.faults.get(type(command)):
             raise self.faults[type(command)].pop(0)
@@ -210,7 +214,7 @@ class Line:
         )
         await asyncio.sleep(0)
         if self.during_look:
-            self.during_look.pop(0)()
+            await self.during_look.pop(0)()
         return sight
 
     async def answered_at(self, channel: str) -> datetime | None:

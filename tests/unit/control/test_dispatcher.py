@@ -416,6 +416,25 @@ async def test_a_defect_in_one_call_ends_that_call_alone() -> None:
         guard.assert_nothing_is_kept()
 
 
+async def test_a_defect_that_an_event_brings_out_ends_the_call_and_its_timers() -> None:
+    def endpoint(trunk: Trunk, facts: CallFacts) -> str:
+        if trunk.name == "second":
+            raise ZeroDivisionError
+        return "PJSIP/1@trunk"
+
+    async with a_guard(policy=replace(POLICY, endpoint=endpoint)) as guard:
+        identity = await guard.dial("agent")
+        (live,) = live_calls(guard.dispatcher)
+        guard.board.end(f"callguard-{identity}-1", cause=34)
+        await guard.quiet()
+        assert guard.board.legs == {}
+        assert live.timers == {}
+        await guard.dispatcher.take_up()
+        await guard.quiet()
+        assert guard.board.bridges == {}
+        guard.assert_nothing_is_kept()
+
+
 # --- timers and the stop ------------------------------------------------------------------------------------
 
 
@@ -463,6 +482,7 @@ async def test_after_the_stop_nothing_happens_to_any_call() -> None:
         assert guard.journal.results == []
         assert live.timers == {}
         assert callee in guard.board.legs
+        assert guard.dispatcher.calls_in_progress == {Mode.BRIDGE: 1}
 
 
 async def test_a_stop_while_a_decision_is_made_places_no_call() -> None:
