@@ -307,8 +307,8 @@ class Dispatcher:
             else:
                 del self._legs[leg]
         for leg in sight.legs:
-            owner = decision_of(self._guard, leg)
-            if owner and leg not in self._legs and owner not in known:
+            # Each leg of ours is known before it is asked for.
+            if decision_of(self._guard, leg) and leg not in self._legs:
                 self._calls.release_leg(leg)
         for bridge in sight.bridges:
             owner = decision_of(self._guard, bridge)

@@ -185,8 +185,10 @@ class World:
                 gone: Event = m.CalleeGone(channel, now, cause=16)
                 if channel == self.state.call.caller:
                     gone = m.CallerGone(channel, now, cause=16)
-                # After the end, a stray that cannot be hung up is left to the regular look at Asterisk.
-                self.pending.append((gone,) if isinstance(self.state, Done) else (gone, lost))
+                # A stray that cannot be hung up is left to the regular look at Asterisk.
+                call = self.state.call
+                stray = isinstance(self.state, Done) or channel not in (call.caller, call.callee)
+                self.pending.append((gone,) if stray else (gone, lost))
             case m.DeleteBridge(bridge):
                 self.bridges.discard(bridge)
                 self.pending.append((lost,))

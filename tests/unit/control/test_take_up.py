@@ -392,6 +392,17 @@ async def test_legs_and_bridges_of_no_call_are_released() -> None:
         assert guard.board.bridges == {}
 
 
+async def test_a_leg_that_its_own_call_has_no_use_for_is_released() -> None:
+    async with a_guard() as former:
+        callee = f"callguard-{await former.dial('agent')}-1"
+        async with restarted(former) as guard:
+            guard.line.faults[m.HangUp] = [AWAY, AWAY]
+            await take_up(guard)
+            assert callee in guard.board.legs
+            await regular_look(guard)
+            assert set(guard.board.legs) == {"agent", guard.line.given(m.Dial)[0].callee}
+
+
 async def test_two_guards_never_touch_each_others_calls() -> None:
     board = Switchboard()
     async with a_guard(board, "callguard") as one, a_guard(board, "callguard-2", one.journal) as two:
