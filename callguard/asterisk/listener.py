@@ -96,5 +96,9 @@ class CallListener:
         try:
             return await arrival(self._client, event), ""
         except AsteriskError as error:
-            _log.error("a call's variables cannot be read", channel=event.channel.id, problem=str(error))
-            return arrival_without_variables(event), str(error)
+            why = str(error)
+        except Exception as error:  # a defect must not cost the call its record
+            _log.exception("reading a call's variables failed", channel=event.channel.id)
+            why = type(error).__name__
+        _log.error("a call's variables cannot be read", channel=event.channel.id, problem=why)
+        return arrival_without_variables(event), why

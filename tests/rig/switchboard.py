@@ -372,6 +372,8 @@ async def a_guard(
         if arrival.dialled == DEFECT:
             raise ZeroDivisionError
         number = Number(NumberKind.SUBSCRIBER, f"+62{arrival.dialled[1:]}")
+        if not arrival.dialled:
+            number = Number(NumberKind.UNREADABLE, None, "nothing was dialled")
         if arrival.dialled == EMERGENCY:
             number = Number(NumberKind.EMERGENCY, None, digits=EMERGENCY)
         return CallFacts(
