@@ -1,11 +1,12 @@
 """What ARI tells, handed to call control in its own words."""
 
 import asyncio
+from functools import partial
 
 import structlog
 
 from callguard.asterisk import variables
-from callguard.asterisk.ari.arrival import arrival, arrival_now, arrival_without_variables
+from callguard.asterisk.ari.arrival import arrival_now, ask
 from callguard.asterisk.ari.backoff import Backoff
 from callguard.asterisk.ari.client import AriClient
 from callguard.asterisk.ari.events import (
@@ -21,7 +22,6 @@ from callguard.asterisk.ari.events import (
 from callguard.asterisk.ari.requests import CALLEE
 from callguard.asterisk.ari.version import Version
 from callguard.control.dispatcher import Dispatcher
-from callguard.control.model import Arrival
 from callguard.errors import AsteriskError, SqlError
 
 RETRY_FIRST = 0.5
@@ -89,16 +89,4 @@ class CallListener:
         if known is not None:
             self._calls.arrived(known)
         else:
-            self._calls.arriving(channel, lambda: self._ask(event))
-
-    async def _ask(self, event: StasisStarted) -> tuple[Arrival, str]:
-        """Ask for the variables that did not come with the event."""
-        try:
-            return await arrival(self._client, event), ""
-        except AsteriskError as error:
-            why = str(error)
-        except Exception as error:  # a defect must not cost the call its record
-            _log.exception("reading a call's variables failed", channel=event.channel.id)
-            why = type(error).__name__
-        _log.error("a call's variables cannot be read", channel=event.channel.id, problem=why)
-        return arrival_without_variables(event), why
+            self._calls.arriving(channel, partial(ask, self._client, event))

@@ -6,7 +6,7 @@ task.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -17,7 +17,7 @@ import structlog
 from callguard.control import model as m
 from callguard.control.decider import Decider
 from callguard.control.lifecycle import advance, begin
-from callguard.control.model import Arrival, Command, Event, HangupReason, TelephonyCommand, Timer
+from callguard.control.model import AskArrival, Command, Event, HangupReason, TelephonyCommand, Timer
 from callguard.control.ports import Journal, Observer, Telephony
 from callguard.control.states import CallPolicy, Presence, State
 from callguard.errors import AsteriskError, NotFound, Rejected
@@ -83,9 +83,8 @@ class Calls:
         finally:
             self._ended = None
 
-    def begin(self, channel: str, ask: Callable[[], Awaitable[tuple[Arrival, str]]]) -> None:
-        """Begin the call of this caller leg, and decide about it once `ask` has told what the leg brought,
-        and why that may be incomplete, if it may."""
+    def begin(self, channel: str, ask: AskArrival) -> None:
+        """Begin the call of this caller leg, and decide about it once it is known what the leg brought."""
         if self._stopped:
             return
         at = datetime.now(UTC)
@@ -151,9 +150,7 @@ class Calls:
         """Delete a bridge that no call has a use for."""
         self._spawn(None, self._execute(None, m.DeleteBridge(bridge)))
 
-    async def _decide(
-        self, live: LiveCall, at: datetime, ask: Callable[[], Awaitable[tuple[Arrival, str]]]
-    ) -> None:
+    async def _decide(self, live: LiveCall, at: datetime, ask: AskArrival) -> None:
         arrival, trouble = await ask()
         live.facts = self._decider.read(arrival, at)
         decision = await self._decider.decide(live.state.call.id, live.facts, trouble)

@@ -8,7 +8,7 @@ only where it was known before the look, and still is after it.
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -19,7 +19,7 @@ from callguard.control import model as m
 from callguard.control.calls import Calls, LiveCall, gone
 from callguard.control.causes import dial_result
 from callguard.control.decider import Decider
-from callguard.control.model import Arrival
+from callguard.control.model import Arrival, AskArrival
 from callguard.control.ports import Journal, Lists, Observer, Telephony
 from callguard.control.reconcile import missed, resume
 from callguard.control.sight import Sight, decision_of
@@ -102,12 +102,10 @@ class Dispatcher:
 
         self.arriving(arrival.channel, known)
 
-    def arriving(self, channel: str, ask: Callable[[], Awaitable[tuple[Arrival, str]]]) -> None:
+    def arriving(self, channel: str, ask: AskArrival) -> None:
         """A caller leg asks for a guard, and `ask` gets what it brought. Should the leg go meanwhile, its
-        call is known already.
-
-        With the arrival comes why it may be incomplete, or an empty text: without its project and purpose
-        the lists cannot be read for a call, and the failure policy decides. `ask` bounds its waits.
+        call is known already. Without its project and purpose the lists cannot be read for a call: where they
+        may be missing, the failure policy decides.
         """
         earlier = self._legs.get(channel)
         if earlier is not None:
@@ -258,16 +256,20 @@ class Dispatcher:
 
     async def _find_waiting(self, sight: Sight) -> None:
         """Take in the legs that have asked for a guard while none listened."""
-        waiting = [leg.arrival for leg in sight.legs.values() if leg.arrival and leg.in_stasis]
-        if all(arrival.channel in self._legs for arrival in waiting):
+        waiting = [name for name in sight.legs if self._is_waiting(sight, name)]
+        if not waiting:
             return
         # What was seen a while ago may be gone, or have become known, since.
         now = await self._telephony.look()
-        for arrival in waiting:
-            leg = now.legs.get(arrival.channel)
-            if leg is not None and leg.in_stasis and arrival.channel not in self._legs:
-                _log.info("a call arrived while callguard was away", channel=arrival.channel)
-                self.arrived(arrival)
+        for name in waiting:
+            ask = self._is_waiting(now, name)
+            if ask is not None:
+                _log.info("a call arrived while callguard was away", channel=name)
+                self.arriving(name, ask)
+
+    def _is_waiting(self, sight: Sight, name: str) -> AskArrival | None:
+        leg = sight.legs.get(name)
+        return leg.ask if leg is not None and leg.in_stasis and name not in self._legs else None
 
     async def _resume_former_life(self, sight: Sight) -> None:
         """Take up the calls of which the journal has a decision but no outcome."""

@@ -4,6 +4,7 @@ Pure. The lifecycle turns (state, event) into (state, commands); the dispatcher 
 through the ports and brings what happened back as events.
 """
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -404,3 +405,8 @@ class Arrival:
     purpose: str
     agent: str
     subject: str
+
+
+AskArrival = Callable[[], Awaitable[tuple[Arrival, str]]]
+"""Gets what a leg brought, and why that may be incomplete (an empty text if it is not). It bounds its waits
+and raises nothing."""

@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
-from callguard.control.model import Arrival
+from callguard.control.model import AskArrival
 
 _OURS = r"-([0-9a-z]{26})(?:-[0-9]+)?"
 
@@ -19,8 +19,8 @@ class LegSeen:
     ringing: bool
     in_stasis: bool
     """It is in this guard's Stasis application."""
-    arrival: Arrival | None = None
-    """For a leg in Stasis that came from the dialplan: what it asks for."""
+    ask: AskArrival | None = field(default=None, compare=False)
+    """For a leg in Stasis that came from the dialplan: gets what it asks for."""
 
 
 @dataclass(frozen=True, slots=True)

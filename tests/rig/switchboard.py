@@ -13,7 +13,7 @@ from typing import Any, NoReturn, TypeVar
 
 from callguard.control import model as m
 from callguard.control.dispatcher import Dispatcher
-from callguard.control.model import Arrival, Outcome, TelephonyCommand, Trunk
+from callguard.control.model import Arrival, AskArrival, Outcome, TelephonyCommand, Trunk
 from callguard.control.sight import LegSeen, Sight
 from callguard.control.states import CallPolicy
 from callguard.errors import AsteriskUnreachable, Conflict, NotFound
@@ -206,7 +206,7 @@ class Line:
                     leg.up,
                     leg.ringing and not leg.up,
                     leg.guard == self.guard,
-                    leg.arrival if leg.guard == self.guard else None,
+                    self._ask(leg),
                 )
                 for name, leg in self.board.legs.items()
             },
@@ -216,6 +216,16 @@ class Line:
         if self.during_look:
             await self.during_look.pop(0)()
         return sight
+
+    def _ask(self, leg: Leg) -> AskArrival | None:
+        arrival = leg.arrival
+        if arrival is None or leg.guard != self.guard:
+            return None
+
+        async def ask() -> tuple[Arrival, str]:
+            return arrival, ""
+
+        return ask
 
     async def answered_at(self, channel: str) -> datetime | None:
         leg = self.board.legs.get(channel)

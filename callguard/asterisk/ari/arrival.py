@@ -9,7 +9,7 @@ from callguard.asterisk.ari.client import AriClient
 from callguard.asterisk.ari.events import ChannelInfo, StasisStarted
 from callguard.asterisk.ari.requests import Request
 from callguard.control.model import Arrival
-from callguard.errors import NotFound, Rejected
+from callguard.errors import AsteriskError, NotFound, Rejected
 from callguard.screening.model import Mode
 
 LONGEST = 128
@@ -24,6 +24,24 @@ def arrival_now(started: StasisStarted) -> Arrival | None:
     if all(name in brought for name in variables.BROUGHT):
         return _arrival(started, {name: brought[name] for name in variables.BROUGHT})
     return None
+
+
+async def ask(client: AriClient, started: StasisStarted) -> tuple[Arrival, str]:
+    """The arrival, and why it may be incomplete: an empty text if it is not. See control.model.AskArrival."""
+    known = arrival_now(started)
+    if known is not None:
+        return known, ""
+    try:
+        return await arrival(client, started), ""
+    except AsteriskError as error:
+        why = str(error)
+    except Exception as error:  # a defect must not cost the call its record
+        _log.exception("reading a call's variables failed", channel=started.channel.id)
+        why = type(error).__name__
+    _log.error("a call's variables cannot be read", channel=started.channel.id, problem=why)
+    return _arrival(
+        started, {name: started.channel.variables.get(name, "") for name in variables.BROUGHT}
+    ), why
 
 
 async def arrival(client: AriClient, started: StasisStarted) -> Arrival:
@@ -42,11 +60,6 @@ async def arrival(client: AriClient, started: StasisStarted) -> Arrival:
             raise value
         values[name] = value
     return _arrival(started, values)
-
-
-def arrival_without_variables(started: StasisStarted) -> Arrival:
-    """The arrival with what came with the event alone: for the record of a call that cannot be screened."""
-    return _arrival(started, {name: started.channel.variables.get(name, "") for name in variables.BROUGHT})
 
 
 async def _variable(client: AriClient, channel: ChannelInfo, name: str) -> str:

@@ -4,8 +4,9 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 
-from callguard.asterisk.ari.arrival import arrival, arrival_now
+from callguard.asterisk.ari.arrival import ask
 from callguard.asterisk.ari.backoff import Backoff
 from callguard.asterisk.ari.client import AriClient
 from callguard.asterisk.ari.events import ChannelInfo, StasisStarted
@@ -14,7 +15,7 @@ from callguard.asterisk.ari.requests import CALLEE, Request, requests
 from callguard.asterisk.ari.snapshot import take_snapshot
 from callguard.control.model import (
     Announce,
-    Arrival,
+    AskArrival,
     CreateBridge,
     CreateCallee,
     DeleteBridge,
@@ -91,18 +92,17 @@ class AriTelephony:
                 up=channel.state == "Up",
                 ringing=channel.state == "Ringing",
                 in_stasis=channel.id in ours,
-                arrival=await self._arrival(channel, at) if channel.id in ours else None,
+                ask=self._ask(channel, at) if channel.id in ours else None,
             )
         bridges = {bridge.id: bridge.channels for bridge in snapshot.bridges.values()}
         return Sight(at, legs, bridges)
 
-    async def _arrival(self, channel: ChannelInfo, at: datetime) -> Arrival | None:
-        """What a leg in Stasis asks for; None for a callee leg, and for one that a transfer put there."""
+    def _ask(self, channel: ChannelInfo, at: datetime) -> AskArrival | None:
+        """Gets what a leg in Stasis asks for; None for a callee leg, and one that a transfer put there."""
         args = channel.app_args[1:]
         if not args or args[0] == CALLEE:
             return None
-        started = StasisStarted(at, channel, args, replaces=None)
-        return arrival_now(started) or await arrival(self._client, started)
+        return partial(ask, self._client, StasisStarted(at, channel, args, replaces=None))
 
     async def answered_at(self, channel: str) -> datetime | None:
         """When a caller leg was answered, by its CDR; None if that cannot be had."""

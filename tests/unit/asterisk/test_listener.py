@@ -8,6 +8,7 @@ import pytest
 from aiohttp import web
 
 from callguard.asterisk import listener as listening
+from callguard.asterisk.ari.arrival import ask
 from callguard.asterisk.ari.client import AriClient
 from callguard.asterisk.ari.events import (
     ApplicationReplaced,
@@ -82,9 +83,7 @@ async def test_a_variable_that_did_not_come_with_the_leg_is_asked_for() -> None:
             return web.json_response({"value": f"value of {request.query['variable']}"})
 
         ari.reply = reply
-        arrival, trouble = await CallListener(client, guard.dispatcher)._ask(
-            started("agent", "bridge", ALLOWED, variables={})
-        )
+        arrival, trouble = await ask(client, started("agent", "bridge", ALLOWED, variables={}))
         assert (arrival.project, trouble) == (f"value of {PROJECT}", "")
         listener = CallListener(client, guard.dispatcher)
         listener.on_event(started("agent", "bridge", ALLOWED, variables={}))
