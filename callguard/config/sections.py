@@ -205,8 +205,8 @@ class HttpSettings(Section):
     """Where the guard serves /healthz, /readyz, /metrics and /sounds."""
 
     host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
-    port: Annotated[int, Field(ge=0, lt=65536)] = 8089
-    """0 takes any free port."""
+    port: Annotated[int, Field(ge=0, lt=65536)] = 8742
+    """0 takes any free port. The default is none of those that Asterisk and its surfaces usually take."""
 
 
 class LogSettings(Section):
@@ -258,7 +258,7 @@ class Settings(Section):
         if self.prompts.source == "http" and anywhere and not self.prompts.base_url:
             raise Wrong(
                 f"must be set when http.host is {self.http.host}, which is no address to fetch prompts from",
-                "the URL by which Asterisk reaches callguard, such as http://10.0.0.5:8089",
+                "the URL by which Asterisk reaches callguard, such as http://10.0.0.5:8742",
                 "prompts.base_url",
             )
         return self

@@ -71,10 +71,10 @@ def configure(form: Literal["json", "console"], level: Level, stream: TextIO | N
     root.setLevel(max(number, logging.WARNING))
 
 
-def decided(decision: Decision, seconds: float) -> None:
+def decided(log: structlog.stdlib.BoundLogger, decision: Decision, seconds: float) -> None:
     """The line of a decision. `seconds` is what the check took."""
     facts, screened = decision.facts, decision.screened
-    structlog.get_logger().info(
+    log.info(
         "decided",
         id=decision.id,
         reference=decision.reference,

@@ -112,7 +112,7 @@ def test_an_unknown_key_is_named_with_the_one_that_was_meant(tmp_path: Path) -> 
     [
         ("[[trunks]]\n[[trunks]]\nname='b'\nring_seconds = 700",
          "trunks[1].ring_seconds: cannot be 700 (allowed: a number from 1 up to 600)"),
-        ("http.port = '8089'", 'http.port: cannot be "8089" (allowed: a whole number from 0 below 65536)'),
+        ("http.port = '8742'", 'http.port: cannot be "8742" (allowed: a whole number from 0 below 65536)'),
         ("http.port = 1.5", "http.port: cannot be 1.5 (allowed: a whole number from 0 below 65536)"),
         ("redis.timeout = nan", "redis.timeout: cannot be nan (allowed: a number above 0 up to 10)"),
         ("log.format = 'xml'", 'log.format: cannot be "xml" (allowed: json or console)'),

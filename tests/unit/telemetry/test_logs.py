@@ -61,7 +61,7 @@ def logged(form: str, **values: object) -> str:
 def test_a_decision_is_one_json_line_with_everything_that_it_rests_on() -> None:
     out = io.StringIO()
     logs.configure("json", "info", out)
-    logs.decided(DECISION, 0.00123)
+    logs.decided(structlog.get_logger(), DECISION, 0.00123)
     line, rest = out.getvalue().split("\n", 1)
     assert rest == ""
     told = json.loads(line)
@@ -148,7 +148,7 @@ def test_a_long_value_is_cut_with_its_length_told(form: str) -> None:
 def test_lines_below_the_level_are_not_written() -> None:
     out = io.StringIO()
     logs.configure("json", "warning", out)
-    logs.decided(DECISION, 0.001)
+    logs.decided(structlog.get_logger(), DECISION, 0.001)
     assert out.getvalue() == ""
 
 
