@@ -67,8 +67,11 @@ def dial_failure(told: Result | None, cause: int | None) -> Result:
     """What became of a call that the dialplan's own Dial did not get answered.
 
     `told` is Dial's word as an event, which is `no-answer` for every cause that has no word of its own;
-    `cause` is that of the caller leg, which a dialplan usually ends with the callee's.
+    `cause` is that of the caller leg, which a dialplan usually ends with the callee's. Of a call of which
+    neither was seen, nobody knows.
     """
+    if told is None and cause is None:
+        return Result.UNKNOWN
     if told in (None, Result.NO_ANSWER) and cause in _OF_CAUSE:
         return _OF_CAUSE[cause][0]
     return told or failure(cause)[0]

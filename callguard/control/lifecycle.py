@@ -228,6 +228,8 @@ def _preparing(state: Preparing, event: Event, policy: CallPolicy) -> Step:
 def _dialling(state: Dialling, event: Event, policy: CallPolicy) -> Step:
     call = state.call
     match event:
+        case m.CallerGone(cause=None, hung_up=False):
+            return close(call, policy, Result.UNKNOWN)
         case _ if call.caller_gone:
             return close(call, policy, Result.CANCELLED)
         case m.CalleeAnswered():

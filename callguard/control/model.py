@@ -150,7 +150,8 @@ class CalleeGone:
 
 @dataclass(frozen=True, slots=True)
 class CallerGone:
-    """The caller leg hung up, or is no more."""
+    """The caller leg hung up, or is no more. Where its end was not seen it has no cause: it may have been
+    answered before."""
 
     caller: str
     at: datetime

@@ -31,19 +31,22 @@ def missed(state: State, sight: Sight) -> tuple[Event, ...]:
     if isinstance(state, Done):
         return ()
     events: list[Event] = []
+    caller = sight.legs.get(call.caller)
+    # The caller leg first: no further trunk is to be tried for one that is gone.
+    if not call.caller_gone and caller is None:
+        events.append(m.CallerGone(call.caller, sight.at))
+    elif not call.caller_gone and caller is not None and _has_left(state, caller, sight):
+        events.append(m.CallerLeft(call.caller, sight.at))
     callee = sight.legs.get(call.callee)
     if callee is None and call.callee_is is Presence.PRESENT:
+        if isinstance(state, Dialling) and caller is not None and caller.up:
+            # It was answered and has ended since: the conversation is over, and nobody is to be called again.
+            events.append(m.CalleeAnswered(call.callee, sight.at))
         events.append(m.CalleeGone(call.callee, sight.at))
     elif callee is not None and call.callee_is is Presence.REQUESTED and callee.in_stasis:
         events.append(m.CalleeReady(call.callee))
     elif callee is not None and callee.up and isinstance(state, Dialling):
         events.append(m.CalleeAnswered(call.callee, sight.at))
-    if not call.caller_gone:
-        caller = sight.legs.get(call.caller)
-        if caller is None:
-            events.append(m.CallerGone(call.caller, sight.at))
-        elif _has_left(state, caller, sight):
-            events.append(m.CallerLeft(call.caller, sight.at))
     return tuple(events)
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from callguard.control import model as m
 from callguard.control.lifecycle import advance, begin
 from callguard.control.model import Command, Event, Result, Timer, Trunk
-from callguard.control.states import CallPolicy, Done, State, Talking
+from callguard.control.states import CallPolicy, Done, State
 from callguard.numbers import Number, NumberKind
 from callguard.screening.model import CallFacts, Decision, Mode, Reason, Screened, Verdict
 
@@ -208,7 +208,8 @@ class World:
             choices += [m.CalleeGone(callee, now, 16), m.CalleeRinging(callee, now)]
             if callee in self.dialled:
                 choices.append(m.CalleeAnswered(callee, now))
-        if isinstance(self.state, Talking) and self.replacements < 2:
+        alive = caller in self.channels and caller not in self.known_gone
+        if alive and not isinstance(self.state, Done) and self.replacements < 2:
             choices += [m.CallerReplaced(caller, f"local-{self.replacements}")]
         choices += [
             m.CallerGone("another", now),

@@ -98,8 +98,8 @@ def test_a_caller_leg_that_was_handed_over_belongs_into_the_dialplan() -> None:
 
 
 @pytest.mark.parametrize("state", WITH_CALLEE, ids=named)
-def test_legs_that_are_no_more_are_gone_the_callee_leg_first(state: State) -> None:
-    assert missed(state, sight()) == (m.CalleeGone(CALLEE, NOW), m.CallerGone(CALLER, NOW))
+def test_legs_that_are_no_more_are_gone_the_caller_leg_first(state: State) -> None:
+    assert missed(state, sight()) == (m.CallerGone(CALLER, NOW), m.CalleeGone(CALLEE, NOW))
     assert missed(state, sight(IN_STASIS)) == (m.CalleeGone(CALLEE, NOW),)
     assert missed(state, sight(leg(CALLEE))) == (m.CallerGone(CALLER, NOW),)
 
@@ -117,7 +117,7 @@ def test_a_leg_that_a_transfer_put_into_the_bridge_has_not_left() -> None:
 
 def test_a_callee_leg_that_got_ready_unseen_is_ready() -> None:
     assert missed(Preparing(ASKED), sight(IN_STASIS, leg(CALLEE))) == (m.CalleeReady(CALLEE),)
-    assert missed(Closing(ASKED, Result.FAILED), sight(leg(CALLEE)))[0] == m.CalleeReady(CALLEE)
+    assert missed(Closing(ASKED, Result.FAILED), sight(leg(CALLEE)))[-1] == m.CalleeReady(CALLEE)
 
 
 def test_a_callee_leg_that_is_still_being_made_is_neither_ready_nor_gone() -> None:
@@ -129,6 +129,12 @@ def test_an_answer_that_was_not_seen_has_happened() -> None:
     there = sight(IN_STASIS, leg(CALLEE, up=True))
     assert missed(Dialling(CALLED), there) == (m.CalleeAnswered(CALLEE, NOW),)
     assert missed(Talking(CALLED), there) == ()
+
+
+def test_a_conversation_that_began_and_ended_unseen_is_over_and_nobody_is_called_again() -> None:
+    alone = sight(leg(CALLER, up=True))
+    assert missed(Dialling(CALLED), alone) == (m.CalleeAnswered(CALLEE, NOW), m.CalleeGone(CALLEE, NOW))
+    assert missed(Talking(CALLED), alone) == (m.CalleeGone(CALLEE, NOW),)
 
 
 def test_what_is_known_to_be_gone_is_not_missed_again() -> None:

@@ -63,6 +63,32 @@ async def test_an_answer_that_went_by_unseen_is_no_ring_time_that_runs_out() -> 
         assert guard.journal.results == ["answered"]
 
 
+async def test_a_conversation_that_began_and_ended_unseen_is_not_dialled_again() -> None:
+    async with a_guard() as guard:
+        callee = f"callguard-{await guard.dial('agent')}-1"
+        guard.disconnect()
+        guard.board.answer(callee, "agent")
+        guard.board.hang_up(callee)
+        await guard.reconnect()
+        assert guard.line.given(m.CreateCallee) == [guard.line.given(m.CreateCallee)[0]]
+        assert guard.journal.results == ["answered"]
+        assert guard.board.legs == {}
+
+
+@pytest.mark.parametrize("mode", Mode)
+async def test_a_call_whose_answer_and_end_may_have_gone_by_unseen_is_on_record_as_unknown(
+    mode: Mode,
+) -> None:
+    async with a_guard() as guard:
+        await guard.dial("agent", mode=mode)
+        guard.disconnect()
+        guard.board.legs.clear()
+        await guard.reconnect()
+        assert guard.journal.results == ["unknown"]
+        assert len(guard.line.given(m.CreateCallee)) == (1 if mode is Mode.BRIDGE else 0)
+        guard.assert_nothing_is_kept()
+
+
 async def test_a_screened_call_is_watched_anew_after_each_connect_but_not_at_each_look() -> None:
     async with a_guard() as guard:
         await take_up(guard)
