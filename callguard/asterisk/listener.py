@@ -1,6 +1,7 @@
 """What ARI tells, handed to call control in its own words."""
 
 import asyncio
+from dataclasses import replace
 from functools import partial
 
 import structlog
@@ -21,7 +22,9 @@ from callguard.asterisk.ari.events import (
 )
 from callguard.asterisk.ari.requests import CALLEE
 from callguard.asterisk.ari.version import Version
+from callguard.asterisk.transfers import Transfers, other_end
 from callguard.control.dispatcher import Dispatcher
+from callguard.control.model import Arrival
 from callguard.errors import AsteriskError, SqlError
 
 RETRY_FIRST = 0.5
@@ -37,6 +40,7 @@ class CallListener:
     def __init__(self, client: AriClient, dispatcher: Dispatcher) -> None:
         self._client = client
         self._calls = dispatcher
+        self._transfers = Transfers()
 
     def on_event(self, event: Event) -> None:
         match event:
@@ -81,12 +85,33 @@ class CallListener:
     def _started(self, event: StasisStarted) -> None:
         channel = event.channel.id
         if event.replaces is not None and self._calls.leg_replaced(event.replaces, channel):
+            self._transfers.note(event.channel.name, channel)
             return
         if event.args and event.args[0] == CALLEE:
             self._calls.leg_ready(channel)
             return
         known = arrival_now(event)
-        if known is not None:
+        if other_end(event.channel.name) is not None and (known is None or not known.project):
+            self._calls.arriving(channel, partial(self._ask_both_ends, event))
+        elif known is not None:
             self._calls.arrived(known)
         else:
             self._calls.arriving(channel, partial(ask, self._client, event))
+
+    async def _ask_both_ends(self, event: StasisStarted) -> tuple[Arrival, str]:
+        """What a Local channel brought. If its other end is in a call that is being transferred, this is a
+        call of the same agent for the same project, and an opt-out from that project binds it."""
+        known = arrival_now(event)
+        arrival, trouble = (known, "") if known is not None else await ask(self._client, event)
+        inside = await self._transfers.inside(event.channel.name)
+        earlier = self._calls.facts_of(inside) if inside is not None else None
+        if earlier is None:
+            return arrival, trouble
+        return replace(
+            arrival,
+            project=arrival.project or earlier.project or "",
+            purpose=arrival.purpose or earlier.purpose,
+            agent=arrival.agent or earlier.agent,
+            subject=arrival.subject or earlier.subject,
+            caller_number=arrival.caller_number or earlier.caller_number,
+        ), trouble

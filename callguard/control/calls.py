@@ -160,8 +160,10 @@ class Calls:
     async def _record(self, live: LiveCall, decision: Decision) -> None:
         started = time.perf_counter()
         decision = await self._decider.record(decision)
-        self._observer.recorded(decision, time.perf_counter() - started)
+        seconds = time.perf_counter() - started
+        # The call goes on first; the log line can wait.
         self.take(live, m.Recorded(decision))
+        self._observer.recorded(decision, seconds)
 
     async def _execute(self, live: LiveCall | None, command: TelephonyCommand) -> None:
         """Carry one command out, and bring its answer to the call. `live` is None for a stray."""

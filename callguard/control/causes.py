@@ -44,6 +44,7 @@ def failure(cause: int | None, sip: int | None = None) -> tuple[Result, HangupRe
 
 
 _OF_DIAL_STATUS = {
+    "ANSWER": Result.ANSWERED,
     "BUSY": Result.BUSY,
     "NOANSWER": Result.NO_ANSWER,
     "CANCEL": Result.CANCELLED,
@@ -53,7 +54,7 @@ _OF_DIAL_STATUS = {
 
 
 def dial_result(status: str, cause: int | None = None) -> Result | None:
-    """Read the DIALSTATUS of the dialplan's own Dial, with the caller leg's cause; None for an answer.
+    """Read the DIALSTATUS of the dialplan's own Dial, with the caller leg's cause; None if it is unknown.
 
     Tried: a 404 gives CHANUNAVAIL with cause 1; a 603 gives CHANUNAVAIL, too, with the cause 21 that Dial
     leaves, or the 16 by which a dialplan has the caller's phone see 603.

@@ -113,6 +113,11 @@ class Dispatcher:
             self._calls.take(earlier, m.CallerGone(channel, datetime.now(UTC)))
         self._calls.begin(channel, ask)
 
+    def facts_of(self, channel: str) -> CallFacts | None:
+        """What is known of the call that a leg is in; None if it is in none."""
+        live = self._legs.get(channel)
+        return live.facts if live is not None else None
+
     def leg_ready(self, channel: str) -> None:
         """A leg that this guard asked for is in Stasis."""
         live = self._legs.get(channel)

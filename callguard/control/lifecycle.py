@@ -165,7 +165,7 @@ def _deciding(state: Deciding, event: Event, policy: CallPolicy) -> Step:
     if call.decision.facts.mode is Mode.SCREEN:
         return HandingOver(call), (record, m.Watch(call.caller), tell)
     preparing, commands = place(call, call.decision, policy)
-    return preparing, (record, *commands, tell)
+    return preparing, (record, *commands)
 
 
 def place(call: Call, decision: Decision, policy: CallPolicy, *, caller_is_in: bool = False) -> Step:
@@ -212,10 +212,12 @@ def _preparing(state: Preparing, event: Event, policy: CallPolicy) -> Step:
         case _:
             pass
     trunk = policy.trunks[call.attempt]
-    if state.joined and call.recorded:
+    if state.joined and call.recorded and call.decision is not None:
         seconds = math.ceil(trunk.ring_seconds) + policy.backstop_seconds
         return Dialling(call), (
             m.Dial(call.callee, call.caller, seconds),
+            # Only hangup handlers and CDRs read them in this mode: they need not hold the call up.
+            m.SetVariables(call.caller, policy.variables(call.decision)),
             m.CancelTimer(Timer.PREPARE),
             m.StartTimer(Timer.RING, trunk.ring_seconds),
         )
@@ -279,7 +281,8 @@ def _handed_over(state: HandedOver, event: Event) -> Step:
         case m.DialEnded(result=result):
             return replace(state, dial_result=result), ()
         case m.CallerGone(cause=cause, hung_up=hung_up):
-            if call.answered_at is not None:
+            if call.answered_at is not None or state.dial_result is Result.ANSWERED:
+                # The latter where the answer itself went by unseen.
                 return finish(call, Result.ANSWERED)
             if hung_up:
                 return finish(call, Result.CANCELLED)

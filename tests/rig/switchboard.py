@@ -387,7 +387,15 @@ async def a_guard(
         if arrival.dialled == EMERGENCY:
             number = Number(NumberKind.EMERGENCY, None, digits=EMERGENCY)
         return CallFacts(
-            at, arrival.dialled, number, arrival.mode, pbx="pbx", guard=name, channel=arrival.channel
+            at,
+            arrival.dialled,
+            number,
+            arrival.mode,
+            project=arrival.project or None,
+            agent=arrival.agent or arrival.endpoint,
+            pbx="pbx",
+            guard=name,
+            channel=arrival.channel,
         )
 
     try:

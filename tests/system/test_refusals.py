@@ -102,7 +102,8 @@ def test_a_transfer_to_a_listed_number_is_refused_too(site: Site) -> None:
         # The customer, left alone with the refusal, is released after it.
         site.carrier.wait_message(at_carrier, "BYE", 30)
     site.assert_never_reached_a_carrier(listed)
-    assert site.record(listed)["verdict"] == "refuse"
+    refused = site.record(listed)
+    assert (refused["verdict"], refused["agent"]) == ("refuse", "agent1")
     assert site.record(number)["outcome"] == "answered"
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -259,3 +260,35 @@ async def test_an_asterisk_that_cannot_be_looked_at_is_told_to_the_client() -> N
         guard.disconnect()
         with pytest.raises(AsteriskUnreachable):
             await listener.on_connected(parse_version("22.10.1"))
+
+
+@pytest.mark.parametrize("inside_first", [True, False], ids=["inside-first", "outside-first"])
+async def test_a_transferred_call_is_the_agents_who_transferred_it_and_for_the_same_project(
+    inside_first: bool,
+) -> None:
+    async with a_listener() as (guard, listener):
+        guard.board.legs["agent"] = Leg("callguard", an_arrival("agent"))
+        brought = {**ALL_EMPTY, PROJECT: "bank"}
+        listener.on_event(started("agent", "bridge", ALLOWED, variables=brought))
+        await guard.quiet()
+        near, far = (replace(info(end), name=f"Local/{LISTED}@agents-00000001;{end}") for end in ("1", "2"))
+        ends = [
+            StasisStarted(AT, near, (), "agent"),
+            StasisStarted(AT, far, ("bridge", LISTED), None),
+        ]
+        for end in ends if inside_first else reversed(ends):
+            listener.on_event(end)
+        await guard.quiet()
+        first, second = guard.journal.decisions.values()
+        assert second.facts.dialled == LISTED
+        assert (second.facts.agent, second.facts.project) == (first.facts.agent, "bank")
+        assert first.facts.agent
+
+
+async def test_a_local_channel_that_is_no_transfer_is_decided_about_after_a_moment() -> None:
+    async with a_listener() as (guard, listener):
+        dialler = replace(info("dialler"), name=f"Local/{ALLOWED}@agents-00000009;2")
+        listener.on_event(StasisStarted(AT, dialler, ("bridge", ALLOWED), None))
+        await guard.quiet()
+        (decision,) = guard.journal.decisions.values()
+        assert (decision.verdict, decision.facts.project) == (Verdict.ALLOW, None)
