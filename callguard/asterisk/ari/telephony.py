@@ -71,8 +71,10 @@ class AriTelephony:
             if not turn.by_websocket or not all(before.by_websocket for before in earlier):
                 await _all_done(earlier)
             await self._attempts(command, turn, earlier)
-        except NotFound:
-            if not isinstance(command, DeleteBridge):  # a bridge that is gone is as wanted
+        except (NotFound, Conflict):
+            # A bridge that is gone is as wanted. One that is going is no longer in Stasis: Asterisk 16 then
+            # answers 409.
+            if not isinstance(command, DeleteBridge):
                 raise
         finally:
             turn.done.set_result(None)

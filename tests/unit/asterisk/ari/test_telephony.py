@@ -84,9 +84,10 @@ async def test_a_refusal_is_not_tried_again(ari: FakeAri, status: int, error: ty
         assert client.counts.retries == 0
 
 
-async def test_a_bridge_that_is_gone_is_deleted_as_wanted(ari: FakeAri) -> None:
+@pytest.mark.parametrize("status", [404, 409], ids=["gone", "going, on Asterisk 16"])
+async def test_a_bridge_that_is_gone_is_deleted_as_wanted(ari: FakeAri, status: int) -> None:
     async with AriClient(settings_for(ari)) as client:
-        ari.reply = Replies(404)
+        ari.reply = Replies(status)
         await AriTelephony(client).execute(DeleteBridge("b"))
 
 
