@@ -16,8 +16,9 @@ class Telephony(Protocol):
         """Carry one command out; return when Asterisk has accepted it.
 
         Connection faults are retried with backoff inside, within a bound; ids are chosen by us, so that a
-        retry is harmless. DeleteBridge of a bridge that is gone, or going, succeeds; HangUp of a channel that is gone
-        raises NotFound. Commands given one after the other for the same channel take effect in that order.
+        retry is harmless. DeleteBridge of a bridge that is gone, or going, succeeds; HangUp of a channel that
+        is gone raises NotFound. Commands given one after the other for the same channel take effect in that
+        order.
 
         Raises NotFound, Conflict, Rejected, AsteriskUnreachable or AsteriskForbidden.
         """
