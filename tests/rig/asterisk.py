@@ -327,7 +327,7 @@ class Asterisk:
 
     def freeze(self) -> None:
         """Let it hang: it keeps its connections and does nothing."""
-        self.process.signal(signal.SIGSTOP)
+        self.process.freeze()
 
     def thaw(self) -> None:
         self.process.signal(signal.SIGCONT)

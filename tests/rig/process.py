@@ -6,6 +6,8 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from tests.rig.waiting import wait_for
+
 _TICKS = os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
@@ -59,6 +61,18 @@ class Process:
         """End it at once, and wait until it is gone."""
         self.signal(signal.SIGKILL)
         self._child.wait(10)
+
+    def freeze(self) -> None:
+        """Let it hang, and return when all its threads do: the signal alone is on its way for a moment."""
+        self.signal(signal.SIGSTOP)
+        wait_for(f"process {self.pid} to stand still", self._stands_still)
+
+    def _stands_still(self) -> bool:
+        try:
+            stats = [stat.read_text() for stat in Path(f"/proc/{self.pid}/task").glob("*/stat")]
+        except FileNotFoundError:  # a thread that ended just now
+            return False
+        return all(stat.rpartition(")")[2].split()[0] == "T" for stat in stats)
 
     def stop(self, seconds: float = 10.0) -> int:
         """Ask it to end, wait, and kill it if it does not. The exit code."""

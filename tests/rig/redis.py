@@ -53,7 +53,7 @@ class RedisServer:
 
     def hang(self) -> None:
         """Leave its connections open and its socket listening, but answer nothing."""
-        self.process.signal(signal.SIGSTOP)
+        self.process.freeze()
 
     def resume(self) -> None:
         self.process.signal(signal.SIGCONT)
