@@ -206,14 +206,14 @@ class Doctor:
         ]
 
     async def _ari_conf(self) -> list[Finding]:
-        wanted = f"websocket_write_timeout = 5000 and channelvars = {','.join(variables.BROUGHT)}"
+        wanted = f"websocket_write_timeout = 5000 and channelvars = {','.join(variables.CHANNELVARS)}"
         if not self._settings.ami.username:
             return [Finding("ari.conf", State.SKIPPED, _NO_AMI, f"see that it has {wanted}")]
         try:
             options = await ari_options(self._settings.ami)
         except (Rejected, AsteriskForbidden) as error:
             return [Finding("ari.conf", State.SKIPPED, error.what, f"see that it has {wanted}")]
-        missing = set(variables.BROUGHT) - {
+        missing = set(variables.CHANNELVARS) - {
             name.strip() for name in options.get("channelvars", "").split(",")
         }
         patience = options.get("websocket_write_timeout", "100")
@@ -224,8 +224,11 @@ class Doctor:
             )
             found.append(Finding("ari.conf", State.WARNING, told, "set it to 5000 (milliseconds)"))
         if missing:
-            told = f"channelvars lacks {', '.join(sorted(missing))}: each call has to be asked for them"
-            found.append(Finding("ari.conf", State.WARNING, told, f"set it to {','.join(variables.BROUGHT)}"))
+            lacking = ", ".join(sorted(missing))
+            told = f"channelvars lacks {lacking}: each call is asked for them, or recorded less exactly"
+            found.append(
+                Finding("ari.conf", State.WARNING, told, f"set it to {','.join(variables.CHANNELVARS)}")
+            )
         return found or [Finding("ari.conf", State.OK, "has the options that callguard is made for")]
 
     async def _dialplan(self) -> list[Finding]:

@@ -77,7 +77,7 @@ class Ami:
         ]
         self.ari_conf: list[str] | None = [
             "websocket_write_timeout=5000",
-            "channelvars=CALLGUARD_PROJECT,CALLGUARD_PURPOSE,CALLGUARD_AGENT,CALLGUARD_REFERENCE",
+            "channelvars=CALLGUARD_PROJECT,CALLGUARD_PURPOSE,CALLGUARD_AGENT,CALLGUARD_REFERENCE,DIALSTATUS",
         ]
         self.port = 0
 
@@ -412,7 +412,7 @@ async def test_an_impatient_asterisk_and_missing_channel_variables_are_warned_of
     found = (await site.examined())["ari.conf"]
     assert [one.state for one in found] == [State.WARNING, State.WARNING]
     assert "websocket_write_timeout = 100" in found[0].told
-    assert "CALLGUARD_AGENT, CALLGUARD_PURPOSE, CALLGUARD_REFERENCE" in found[1].told
+    assert "CALLGUARD_AGENT, CALLGUARD_PURPOSE, CALLGUARD_REFERENCE, DIALSTATUS" in found[1].told
 
 
 async def test_an_ami_user_who_may_not_read_ari_conf_is_no_failure(site: Site) -> None:
