@@ -27,7 +27,8 @@ from callguard.control.states import CallPolicy
 from callguard.database import migrate, open_engine
 from callguard.errors import CacheError, CacheEvicts
 from callguard.journal.writer import SPOOL, JournalWriter
-from callguard.lists.cache import ListCache, connect
+from callguard.lists.cache import ListCache
+from callguard.lists.connection import connect
 from callguard.lists.embedded import EmbeddedRedis
 from callguard.lists.service import CacheState, GuardedLists
 from callguard.lists.store import ListStore
@@ -88,7 +89,7 @@ async def run_guard(settings: Settings) -> None:
                     journal=journal,
                     observer=CallObserver(metrics),
                     policy=policy,
-                    failure=settings.failure.policy(),
+                    rules=settings.rules(),
                     facts=facts_reader(settings),
                 )
                 metrics.watch(lambda: _figures(dispatcher, lists, client, journal))

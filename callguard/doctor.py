@@ -34,7 +34,8 @@ from callguard.errors import (
     ServiceError,
 )
 from callguard.lists import codec
-from callguard.lists.cache import ListCache, connect
+from callguard.lists.cache import ListCache
+from callguard.lists.connection import connect
 from callguard.lists.store import ListStore
 from callguard.lists.threads import SqlThreads
 from callguard.screening.model import Reason

@@ -16,7 +16,8 @@ from callguard.cli import one_line, pass_settings
 from callguard.config import Settings
 from callguard.database import migrate, open_engine
 from callguard.errors import InputError
-from callguard.lists.cache import ListCache, connect
+from callguard.lists.cache import ListCache
+from callguard.lists.connection import connect
 from callguard.lists.model import Change, NewEntry, check_text
 from callguard.lists.store import ListStore
 from callguard.lists.threads import SqlThreads

@@ -10,20 +10,14 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Mapping
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import cast
-from urllib.parse import quote
 
 import redis.asyncio
-import redis.asyncio.retry
-import redis.backoff
 import redis.exceptions
 from redis.typing import EncodableT
 
-from callguard.config import RedisSettings
 from callguard.errors import CacheCold, CacheError, CacheEvicts
 from callguard.lists import codec
-from callguard.lists.embedded import socket_path
 from callguard.lists.model import Mark
 from callguard.screening.model import Entry
 
@@ -56,22 +50,6 @@ return 1
 """
 """KEYS: hash, built hash, where the old one goes. ARGV: head as found (empty for none), new head, marker.
 The old one is moved aside and unlinked: RENAME over a large hash would free it while everyone waits."""
-
-
-def connect(settings: RedisSettings, state: Path) -> redis.asyncio.Redis:
-    """A client of the Redis that the settings name, or of the private one in the state folder.
-
-    Nothing is sent yet. Raises ConfigurationError for a password that cannot be read.
-    """
-    return redis.asyncio.Redis.from_url(
-        settings.url or f"unix://{quote(str(socket_path(state)))}",
-        password=settings.secret(),
-        # A retry inside the client would double the time before SQL is asked. Its own timeouts are off, for
-        # they cost two timers a command; _bounded sets one around each.
-        retry=redis.asyncio.retry.Retry(redis.backoff.NoBackoff(), 0),
-        socket_timeout=None,
-        socket_connect_timeout=None,
-    )
 
 
 @asynccontextmanager

@@ -26,7 +26,8 @@ from callguard.config import (
 )
 from callguard.database import open_engine
 from callguard.doctor import Doctor, Finding, State
-from callguard.lists.cache import ListCache, connect
+from callguard.lists.cache import ListCache
+from callguard.lists.connection import connect
 from callguard.lists.model import NewEntry
 from callguard.lists.store import ListStore
 from callguard.lists.sync import Synchroniser

@@ -8,7 +8,8 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from callguard.config import RedisSettings
-from callguard.lists.cache import ListCache, connect
+from callguard.lists.cache import ListCache
+from callguard.lists.connection import connect
 from callguard.lists.model import NewEntry
 from callguard.lists.service import CacheState, GuardedLists, ListsStatus
 from callguard.lists.store import ListStore

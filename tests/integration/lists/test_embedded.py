@@ -16,7 +16,8 @@ import redis.retry
 
 from callguard.config import RedisSettings
 from callguard.errors import CacheError, ConfigurationError
-from callguard.lists.cache import ListCache, connect
+from callguard.lists.cache import ListCache
+from callguard.lists.connection import connect
 from callguard.lists.embedded import EmbeddedRedis, socket_path
 from tests.rig.lists import until
 from tests.rig.waiting import wait_for
