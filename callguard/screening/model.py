@@ -4,7 +4,7 @@ Values only: nothing here does I/O or knows the time.
 """
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 
 from callguard.numbers import Number
@@ -69,7 +69,7 @@ class Entry:
 
     id: int
     number: str
-    """E.164 with the plus sign."""
+    """E.164 with the plus sign, or a pattern of such numbers (patterns.py)."""
     category: str
     project: str | None
     """The project it binds; None binds the whole company."""
@@ -83,14 +83,43 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
+class RegistryHit:
+    """What a registry list says about a number of its country."""
+
+    list: str
+    """The list's name."""
+    kind: str
+    """What the registry is for, in a word."""
+    jurisdiction: str
+    """ISO 3166, such as US or US-FL."""
+    version: int
+    """The generation that was asked, counted in its list from 1; 0 where nothing was imported yet."""
+    listed: bool
+    covered: bool
+    """Whether the list speaks of the number's area: where it does not, "not listed" means nothing."""
+    data_date: date | None
+    """The day that the registry's data are of; None where nobody said."""
+    allowed_age_days: int | None
+    """How old they may be; None for any age."""
+
+    def is_stale(self, at: datetime) -> bool:
+        """Tell whether the data are too old at that instant (aware), as are data of no known day."""
+        if self.allowed_age_days is None:
+            return False
+        return self.data_date is None or (at.date() - self.data_date).days > self.allowed_age_days
+
+
+@dataclass(frozen=True, slots=True)
 class Hits:
     """What the lists hold about one number."""
 
     entries: tuple[Entry, ...]
     position: int
-    """The position in the change log that the answer stands for: the version of the internal lists."""
+    """The position in the change log that the answer stands for: the version of all lists."""
     origin: str
     """Where the answer came from: `redis` or `sql`."""
+    registries: tuple[RegistryHit, ...] = ()
+    """A word of every registry list of the number's country, whether or not the number is listed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,13 +160,15 @@ class Match:
 
     reason: Reason
     kind: str
-    """`entry` for an internal list's entry."""
+    """`entry` for an internal list's entry, `registry` for a registry list."""
     id: str
+    """The entry's id, or the registry list's name."""
     category: str
     project: str | None
     detail: str
     version: int
-    """The version of the list: for internal lists, the position in the change log."""
+    """The version of the list: for internal lists, the position in the change log; for a registry list, its
+    generation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +182,23 @@ class FailurePolicy:
         return self.by_purpose.get(purpose, self.default)
 
 
+class Shortcoming(StrEnum):
+    """What a registry list that is too old, or that does not cover the number's area, does to a call."""
+
+    WARN = "warn"
+    """The call goes on, with a match in its record."""
+    REFUSE = "refuse"
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """Everything that can change a verdict besides the call and the lists."""
+
+    failure: FailurePolicy = field(default_factory=FailurePolicy)
+    stale_registry: Shortcoming = Shortcoming.WARN
+    not_covered: Shortcoming = Shortcoming.WARN
+
+
 @dataclass(frozen=True, slots=True)
 class Screened:
     """The result of screening."""
@@ -158,6 +206,7 @@ class Screened:
     verdict: Verdict
     reason: Reason
     matches: tuple[Match, ...]
+    """What spoke against the call, the deciding one first; in an allowed call, the warnings."""
     rules: str
     """The version of the rules that decided."""
 

@@ -1,4 +1,4 @@
-"""Screening: call facts, what the lists say, and the failure policy become a verdict.
+"""Screening: call facts, what the lists say, and the rules become a verdict.
 
 Pure. The order of the rules is the order of the check in the README; the first that speaks decides, and
 everything that spoke is kept in `matches`.
@@ -18,9 +18,13 @@ from callguard.screening.model import (
     ListsUnavailable,
     Match,
     Reason,
+    RegistryHit,
+    Rules,
     Screened,
+    Shortcoming,
     Verdict,
 )
+from callguard.screening.patterns import matches
 
 _REASON_OF_CATEGORY = {
     Category.CUSTOMER_REQUEST: Reason.OPT_OUT,
@@ -37,17 +41,21 @@ _PRECEDENCE = (
     Reason.INVALID_CONTACT,
     Reason.AFTER_TRANSACTION,
     Reason.CATEGORY,
+    Reason.STALE_REGISTRY,
+    Reason.NOT_COVERED,
 )
-"""Which reason is named when several entries refuse the call: the person's own wish comes first."""
+"""Which reason is named when several refuse the call: the person's own wish comes first."""
 
 
-def rules_version(policy: FailurePolicy) -> str:
+def rules_version(rules: Rules) -> str:
     """Name the rules in force: a digest of everything that can change a verdict besides the lists.
 
-    Two policies that are equal have the same name, in whatever order they were written.
+    Rules that are equal have the same name, in whatever order they were written.
     """
-    told = f"{policy.default.value} {sorted((name, v.value) for name, v in policy.by_purpose.items())!r}"
-    return hashlib.sha256(f"1 {told}".encode()).hexdigest()[:12]
+    failure = rules.failure
+    by_purpose = sorted((name, verdict.value) for name, verdict in failure.by_purpose.items())
+    told = f"{failure.default.value} {by_purpose!r} {rules.stale_registry.value} {rules.not_covered.value}"
+    return hashlib.sha256(f"2 {told}".encode()).hexdigest()[:12]
 
 
 def needs_lists(facts: CallFacts) -> bool:
@@ -55,31 +63,30 @@ def needs_lists(facts: CallFacts) -> bool:
     return facts.number.kind is NumberKind.SUBSCRIBER
 
 
-def screen(facts: CallFacts, lists: Hits | ListsUnavailable | None, policy: FailurePolicy) -> Screened:
+def screen(facts: CallFacts, lists: Hits | ListsUnavailable | None, rules: Rules) -> Screened:
     """Decide about one call.
 
     `lists` is what the lists say; None only where needs_lists is False. Lists that could not be asked are
     never read as "not listed": the failure policy decides.
     """
-    rules = rules_version(policy)
+    version = rules_version(rules)
     if facts.number.kind is NumberKind.EMERGENCY:
-        return Screened(Verdict.ALLOW, Reason.EMERGENCY, (), rules)
+        return Screened(Verdict.ALLOW, Reason.EMERGENCY, (), version)
     if facts.number.kind is NumberKind.UNREADABLE:
-        return Screened(Verdict.REFUSE, Reason.UNREADABLE_NUMBER, (), rules)
+        return Screened(Verdict.REFUSE, Reason.UNREADABLE_NUMBER, (), version)
     if facts.number.kind is NumberKind.INTERNAL:
-        return Screened(Verdict.ALLOW, Reason.NOT_LISTED, (), rules)
+        return Screened(Verdict.ALLOW, Reason.NOT_LISTED, (), version)
     if not isinstance(lists, Hits):
-        return Screened(policy.verdict(facts.purpose), Reason.GUARD_UNAVAILABLE, (), rules)
+        return Screened(rules.failure.verdict(facts.purpose), Reason.GUARD_UNAVAILABLE, (), version)
     binding = sorted((entry for entry in lists.entries if _binds(entry, facts)), key=lambda entry: entry.id)
-    matches = tuple(
-        sorted(
-            (_match(entry, lists.position) for entry in binding),
-            key=lambda match: _PRECEDENCE.index(match.reason),
-        )
-    )
-    if matches:
-        return Screened(Verdict.REFUSE, matches[0].reason, matches, rules)
-    return Screened(Verdict.ALLOW, Reason.NOT_LISTED, (), rules)
+    registries = sorted(lists.registries, key=lambda hit: hit.list)
+    spoken = [_match(entry, lists.position) for entry in binding]
+    spoken += [match for hit in registries for match in _matches_of_registry(hit, facts)]
+    warnings = _warnings(rules)
+    spoken.sort(key=lambda match: (match.reason in warnings, _PRECEDENCE.index(match.reason)))
+    if spoken and spoken[0].reason not in warnings:
+        return Screened(Verdict.REFUSE, spoken[0].reason, tuple(spoken), version)
+    return Screened(Verdict.ALLOW, Reason.NOT_LISTED, tuple(spoken), version)
 
 
 def without_journal(decision: Decision, policy: FailurePolicy) -> Decision:
@@ -97,7 +104,7 @@ def without_journal(decision: Decision, policy: FailurePolicy) -> Decision:
 
 
 def _binds(entry: Entry, facts: CallFacts) -> bool:
-    if entry.number != facts.number.e164:
+    if facts.number.e164 is None or not matches(entry.number, facts.number.e164):
         return False
     if entry.project is not None and entry.project != facts.project:
         return False
@@ -114,3 +121,36 @@ def _match(entry: Entry, position: int) -> Match:
         detail=entry.reason,
         version=position,
     )
+
+
+def _matches_of_registry(hit: RegistryHit, facts: CallFacts) -> list[Match]:
+    """What a registry list has to say: that the number is listed, else what its silence is not worth."""
+    reasons = []
+    if hit.listed:
+        reasons.append(Reason.REGISTRY)
+    elif not hit.covered:
+        reasons.append(Reason.NOT_COVERED)
+    if hit.is_stale(facts.at) and hit.covered:
+        reasons.append(Reason.STALE_REGISTRY)
+    data = f"data of {hit.data_date}" if hit.data_date else "data of an unknown day"
+    return [
+        Match(
+            reason=reason,
+            kind="registry",
+            id=hit.list,
+            category=hit.kind,
+            project=None,
+            detail=f"{hit.jurisdiction}, {data}",
+            version=hit.version,
+        )
+        for reason in reasons
+    ]
+
+
+def _warnings(rules: Rules) -> set[Reason]:
+    """The reasons that do not refuse a call under these rules."""
+    shortcomings = {
+        Reason.STALE_REGISTRY: rules.stale_registry,
+        Reason.NOT_COVERED: rules.not_covered,
+    }
+    return {reason for reason, does in shortcomings.items() if does is Shortcoming.WARN}

@@ -18,6 +18,7 @@ from callguard.screening.model import (
     ListsUnavailable,
     Mode,
     Reason,
+    Rules,
     Screened,
     Verdict,
 )
@@ -26,8 +27,8 @@ from callguard.screening.screen import needs_lists, rules_version, screen, witho
 NOW = datetime(2026, 3, 1, 9, 0, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 NUMBER = "+6281234567890"
-STRICT = FailurePolicy()
-LENIENT = FailurePolicy(Verdict.ALLOW)
+STRICT = Rules()
+LENIENT = Rules(FailurePolicy(Verdict.ALLOW))
 NO_ANSWER = ListsUnavailable("no answer")
 
 
@@ -61,18 +62,14 @@ def verdict(facts: CallFacts, *entries: Entry) -> Verdict:
 
 @pytest.mark.parametrize("lists", [None, hits(), hits(entry()), NO_ANSWER])
 @pytest.mark.parametrize("policy", [STRICT, LENIENT])
-def test_an_emergency_call_is_always_allowed(
-    lists: Hits | ListsUnavailable | None, policy: FailurePolicy
-) -> None:
+def test_an_emergency_call_is_always_allowed(lists: Hits | ListsUnavailable | None, policy: Rules) -> None:
     screened = screen(call(NumberKind.EMERGENCY), lists, policy)
     assert (screened.verdict, screened.reason) == (Verdict.ALLOW, Reason.EMERGENCY)
 
 
 @pytest.mark.parametrize("lists", [None, hits(), NO_ANSWER])
 @pytest.mark.parametrize("policy", [STRICT, LENIENT])
-def test_an_unreadable_number_is_always_refused(
-    lists: Hits | ListsUnavailable | None, policy: FailurePolicy
-) -> None:
+def test_an_unreadable_number_is_always_refused(lists: Hits | ListsUnavailable | None, policy: Rules) -> None:
     screened = screen(call(NumberKind.UNREADABLE), lists, policy)
     assert (screened.verdict, screened.reason) == (Verdict.REFUSE, Reason.UNREADABLE_NUMBER)
 
@@ -162,7 +159,7 @@ def test_lists_that_cannot_be_asked_are_not_read_as_not_listed(lists: ListsUnava
 
 
 def test_the_failure_policy_decides_by_the_purpose_of_the_call() -> None:
-    policy = FailurePolicy(Verdict.REFUSE, {"collection": Verdict.ALLOW})
+    policy = Rules(FailurePolicy(Verdict.REFUSE, {"collection": Verdict.ALLOW}))
     assert screen(call(purpose="collection"), NO_ANSWER, policy).verdict is Verdict.ALLOW
     assert screen(call(purpose="marketing"), NO_ANSWER, policy).verdict is Verdict.REFUSE
     assert screen(call(purpose="Collection"), NO_ANSWER, policy).verdict is Verdict.REFUSE
@@ -179,7 +176,7 @@ def decided(
 
 
 def test_an_allowed_call_that_cannot_be_recorded_is_refused() -> None:
-    refused = without_journal(decided(Verdict.ALLOW, Reason.NOT_LISTED), STRICT)
+    refused = without_journal(decided(Verdict.ALLOW, Reason.NOT_LISTED), STRICT.failure)
     assert (refused.verdict, refused.reason) == (Verdict.REFUSE, Reason.GUARD_UNAVAILABLE)
     assert (refused.id, refused.screened.rules) == ("d1", "r")
 
@@ -192,7 +189,7 @@ def test_an_allowed_call_that_cannot_be_recorded_goes_on_where_its_purpose_may()
 
 def test_an_emergency_call_goes_on_without_a_record() -> None:
     emergency = decided(Verdict.ALLOW, Reason.EMERGENCY, NumberKind.EMERGENCY)
-    assert without_journal(emergency, STRICT) is emergency
+    assert without_journal(emergency, STRICT.failure) is emergency
 
 
 # --- what holds whatever the lists and the policy -----------------------------------------------------------
@@ -220,8 +217,8 @@ CALLS = st.builds(call, st.sampled_from(NumberKind), project=PROJECTS, purpose=P
 def test_a_further_entry_never_turns_a_refusal_into_an_allow(
     facts: CallFacts, entries: list[Entry], more: list[Entry], policy: FailurePolicy
 ) -> None:
-    before = screen(facts, hits(*entries), policy)
-    after = screen(facts, hits(*entries, *more), policy)
+    before = screen(facts, hits(*entries), Rules(policy))
+    after = screen(facts, hits(*entries, *more), Rules(policy))
     assert before.verdict is Verdict.ALLOW or after.verdict is Verdict.REFUSE
     assert set(before.matches) <= set(after.matches)
 
@@ -231,26 +228,26 @@ def test_the_order_of_entries_changes_nothing(
     facts: CallFacts, entries: list[Entry], policy: FailurePolicy, data: st.DataObject
 ) -> None:
     shuffled = data.draw(st.permutations(entries))
-    assert screen(facts, hits(*shuffled), policy) == screen(facts, hits(*entries), policy)
+    assert screen(facts, hits(*shuffled), Rules(policy)) == screen(facts, hits(*entries), Rules(policy))
 
 
 @given(facts=CALLS, entries=ENTRIES, policy=POLICIES)
 def test_a_call_is_refused_for_its_entries_exactly_when_one_matches(
     facts: CallFacts, entries: list[Entry], policy: FailurePolicy
 ) -> None:
-    screened = screen(facts, hits(*entries), policy)
+    screened = screen(facts, hits(*entries), Rules(policy))
     if needs_lists(facts):
         assert (screened.verdict is Verdict.REFUSE) == bool(screened.matches)
         assert not screened.matches or screened.reason is screened.matches[0].reason
     else:
-        assert screened == screen(facts, None, policy)
+        assert screened == screen(facts, None, Rules(policy))
 
 
 @given(facts=CALLS, policy=POLICIES)
 def test_without_the_lists_a_subscriber_is_called_only_where_the_policy_allows(
     facts: CallFacts, policy: FailurePolicy
 ) -> None:
-    screened = screen(facts, NO_ANSWER, policy)
+    screened = screen(facts, NO_ANSWER, Rules(policy))
     if needs_lists(facts):
         assert screened.verdict is policy.verdict(facts.purpose)
 
@@ -259,7 +256,7 @@ def test_without_the_lists_a_subscriber_is_called_only_where_the_policy_allows(
 def test_the_loss_of_the_journal_never_allows_what_was_refused(
     facts: CallFacts, entries: list[Entry], policy: FailurePolicy
 ) -> None:
-    made = Decision("d1", "1", facts, screen(facts, hits(*entries), policy), 7, "redis")
+    made = Decision("d1", "1", facts, screen(facts, hits(*entries), Rules(policy)), 7, "redis")
     unrecorded = without_journal(made, policy)
     assert made.verdict is Verdict.ALLOW or unrecorded == made
     assert unrecorded.screened.matches == made.screened.matches
@@ -270,6 +267,6 @@ def test_the_loss_of_the_journal_never_allows_what_was_refused(
 def test_the_version_of_the_rules_changes_exactly_with_the_policy(
     one: FailurePolicy, other: FailurePolicy
 ) -> None:
-    assert (rules_version(one) == rules_version(other)) == (one == other)
+    assert (rules_version(Rules(one)) == rules_version(Rules(other))) == (one == other)
     turned = FailurePolicy(one.default, dict(reversed(one.by_purpose.items())))
-    assert rules_version(turned) == rules_version(one)
+    assert rules_version(Rules(turned)) == rules_version(Rules(one))
