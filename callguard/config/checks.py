@@ -50,21 +50,6 @@ def http_url_or_empty(text: str) -> str:
     return http_url(text) if text else text
 
 
-def redis_url(text: str) -> str:
-    if not text:
-        return text
-    allowed = "empty, or redis://HOST:PORT/DB, rediss://USER@HOST, unix:///PATH/redis.sock?db=0"
-    parts = _split(text, ("redis", "rediss", "unix"), allowed)
-    if not (parts.path.startswith("/") if parts.scheme == "unix" else parts.hostname):
-        raise Wrong("names no server", allowed)
-    if parts.scheme != "unix" and not re.fullmatch(r"/?|/\d{1,4}", parts.path):
-        raise Wrong("has a path that is not the number of a database", allowed)
-    unknown = set(parse_qs(parts.query, keep_blank_values=True)) - {"db"}
-    if unknown or parts.fragment:
-        raise Wrong("has options after ? or # that are not known", allowed)
-    return text
-
-
 def sql_url(text: str) -> str:
     if not text:
         return text

@@ -14,11 +14,11 @@ from pydantic import (
     model_validator,
 )
 
-from callguard.config import checks
+from callguard.config import checks, redis_url
 from callguard.config.checks import Wrong
 from callguard.control.model import Trunk
 from callguard.errors import ConfigurationError
-from callguard.screening.model import DEFAULT_PURPOSE, FailurePolicy, Verdict
+from callguard.screening.model import DEFAULT_PURPOSE, FailurePolicy, Rules, Shortcoming, Verdict
 
 LONGEST_PASSWORD = 4096
 """Bytes read of a password file; a longer one is another kind of file."""
@@ -71,21 +71,26 @@ class SecretSection(Section):
         """The password, read afresh from its file; None if none is set. Raises ConfigurationError."""
         if self.password_file is None:
             return self.password.get_secret_value() if self.password else None
-        where = f"{self.SECTION}.password_file"
-        allowed = f"a readable file with the password in one line, not {self.password_file}"
-        try:
-            with self.password_file.open("rb") as file:
-                content = file.read(LONGEST_PASSWORD + 1)
-            secret = content.decode().rstrip("\r\n")
-        except OSError as error:
-            raise ConfigurationError(
-                f"cannot be read: {error.strerror}", where=where, allowed=allowed
-            ) from error
-        except UnicodeDecodeError as error:
-            raise ConfigurationError("is not UTF-8", where=where, allowed=allowed) from error
-        if not secret or len(content) > LONGEST_PASSWORD or not secret.isprintable():
-            raise ConfigurationError("does not hold one line of text", where=where, allowed=allowed)
-        return secret
+        return read_secret(self.password_file, f"{self.SECTION}.password_file")
+
+
+def read_secret(path: Path, where: str) -> str:
+    """The one line that a password file holds, without its line break.
+
+    Raises ConfigurationError, naming the setting `where`.
+    """
+    allowed = f"a readable file with the password in one line, not {path}"
+    try:
+        with path.open("rb") as file:
+            content = file.read(LONGEST_PASSWORD + 1)
+        secret = content.decode().rstrip("\r\n")
+    except OSError as error:
+        raise ConfigurationError(f"cannot be read: {error.strerror}", where=where, allowed=allowed) from error
+    except UnicodeDecodeError as error:
+        raise ConfigurationError("is not UTF-8", where=where, allowed=allowed) from error
+    if not secret or len(content) > LONGEST_PASSWORD or not secret.isprintable():
+        raise ConfigurationError("does not hold one line of text", where=where, allowed=allowed)
+    return secret
 
 
 class AsteriskSettings(SecretSection):
@@ -163,17 +168,58 @@ class FailureSettings(Section):
         return FailurePolicy(self.default, dict(self.by_purpose))
 
 
+class RegistrySettings(Section):
+    """What registry lists do to a call where they cannot be relied upon."""
+
+    stale: Shortcoming = Shortcoming.WARN
+    """A list whose data are older than its allowed age."""
+    not_covered: Shortcoming = Shortcoming.WARN
+    """A number of an area that the list does not cover, or of a list that was never imported."""
+
+
 class RedisSettings(SecretSection):
     """The cache of the lists."""
 
     SECTION = "redis"
 
-    url: Annotated[str, AfterValidator(checks.redis_url)] = ""
+    url: Annotated[str, AfterValidator(redis_url.redis_url)] = ""
     """Empty: a private redis-server of callguard's own, on a unix socket in the state folder."""
+    sentinel_password_file: Path | None = None
+    """The password of the Sentinels themselves, where they have one."""
+    tls_ca: Path | None = None
+    """A file of certificates to trust instead of the system's, for rediss."""
+    tls_cert: Path | None = None
+    """The certificate that callguard shows, where the server asks for one."""
+    tls_key: Path | None = None
+    """Its key."""
     key: Annotated[str, Field(min_length=1, max_length=256)] = "callguard:lists"
     """The hash that holds all lists."""
     timeout: Annotated[float, Field(gt=0, le=10)] = 0.25
     """Seconds before SQL is asked instead."""
+
+    def sentinel_secret(self) -> str | None:
+        """The Sentinels' password, read afresh; None if none is set. Raises ConfigurationError."""
+        if self.sentinel_password_file is None:
+            return None
+        return read_secret(self.sentinel_password_file, f"{self.SECTION}.sentinel_password_file")
+
+    @model_validator(mode="after")
+    def _files_that_the_url_has_a_use_for(self) -> Self:
+        if not self.url:
+            return self
+        url = redis_url.read(self.url)
+        for key in ("tls_ca", "tls_cert", "tls_key"):
+            if getattr(self, key) is not None and not url.tls:
+                raise Wrong("is set, but redis.url is not encrypted", "a URL of rediss", key)
+        if self.sentinel_password_file is not None and url.kind is not redis_url.Kind.SENTINEL:
+            raise Wrong(
+                "is set, but redis.url names no Sentinels",
+                "a URL of redis+sentinel",
+                "sentinel_password_file",
+            )
+        if (self.tls_cert is None) != (self.tls_key is None):
+            raise Wrong("one is set without the other", "both tls_cert and tls_key, or neither", "tls_key")
+        return self
 
 
 class SqlSettings(SecretSection):
@@ -227,11 +273,16 @@ class Settings(Section):
     trunks: Annotated[tuple[TrunkSettings, ...], AfterValidator(checks.trunks)] = (TrunkSettings(),)
     defaults: DefaultSettings = DefaultSettings()
     failure: FailureSettings = FailureSettings()
+    registries: RegistrySettings = RegistrySettings()
     redis: RedisSettings = RedisSettings()
     sql: SqlSettings = SqlSettings()
     prompts: PromptSettings = PromptSettings()
     http: HttpSettings = HttpSettings()
     log: LogSettings = LogSettings()
+
+    def rules(self) -> Rules:
+        """What screening decides by."""
+        return Rules(self.failure.policy(), self.registries.stale, self.registries.not_covered)
 
     @model_validator(mode="after")
     def _trunks_have_names_of_their_own(self) -> Self:

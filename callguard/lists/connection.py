@@ -1,27 +1,203 @@
-"""The way to Redis, as the settings name it."""
+"""The way to Redis: one server, a master that Sentinels name, or a cluster.
 
+What differs between them is kept here: the clients, how a script is run, which servers hold the settings, and
+what the clients' errors mean. Only masters are spoken to, for a replica may be behind.
+"""
+
+import asyncio
+import hashlib
+import ssl
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
-from urllib.parse import quote
+from typing import Any, TypeAlias
 
 import redis.asyncio
+import redis.asyncio.cluster
 import redis.asyncio.retry
+import redis.asyncio.sentinel
 import redis.backoff
+import redis.exceptions
+from redis.typing import EncodableT
 
 from callguard.config import RedisSettings
+from callguard.config.redis_url import Kind, RedisUrl, read
+from callguard.errors import CacheError, ConfigurationError
 from callguard.lists.embedded import socket_path
 
+UP_REMEDY = "is Redis up, and redis.url right?"
+_TLS_REMEDY = "is it a TLS port, and does redis.tls_ca name the authority that signed its certificate?"
 
-def connect(settings: RedisSettings, state: Path) -> redis.asyncio.Redis:
+
+class ClusterClient(redis.asyncio.cluster.RedisCluster):
+    """redis-py's client of a cluster, which can be closed at any time."""
+
+    async def aclose(self) -> None:
+        """Close all connections, those too that redis-py 8.1 forgets after a node failed."""
+        await super().aclose()
+        await self.nodes_manager.aclose()
+        await self.nodes_manager.aclose("startup_nodes")
+
+
+Client: TypeAlias = "redis.asyncio.Redis | ClusterClient"
+"""What commands are called on. Alike in both: hmget, hget, hset, hdel, hscan, hlen, unlink, expire, and a
+pipeline with transaction=False. Keys of one command, or of one script, must be in one slot of the cluster."""
+
+
+class _MasterPool(redis.asyncio.sentinel.SentinelConnectionPool):
+    """Connections to the master, which take the Sentinels' with them when they are closed."""
+
+    async def aclose(self) -> None:
+        await super().aclose()
+        for sentinel in self.sentinel_manager.sentinels:
+            await sentinel.aclose()
+
+
+def connect(settings: RedisSettings, state: Path) -> Client:
     """A client of the Redis that the settings name, or of the private one in the state folder.
 
-    Nothing is sent yet. Raises ConfigurationError for a password that cannot be read.
+    Nothing is sent yet. Raises ConfigurationError for a password, certificate or key that cannot be read.
     """
-    return redis.asyncio.Redis.from_url(
-        settings.url or f"unix://{quote(str(socket_path(state)))}",
-        password=settings.secret(),
-        # A retry inside the client would double the time before SQL is asked. Its own timeouts are off, for
-        # they cost two timers a command; _bounded sets one around each.
-        retry=redis.asyncio.retry.Retry(redis.backoff.NoBackoff(), 0),
-        socket_timeout=None,
-        socket_connect_timeout=None,
-    )
+    if not settings.url:
+        return redis.asyncio.Redis(unix_socket_path=str(socket_path(state)), **_once())
+    url = read(settings.url)
+    tls = _tls(settings, url)
+    common: dict[str, Any] = {"username": url.user, "password": settings.secret(), **tls}
+    match url.kind:
+        case Kind.SERVER if url.path:
+            return redis.asyncio.Redis(unix_socket_path=url.path, db=url.db, **common, **_once())
+        case Kind.SERVER:
+            ((host, port),) = url.nodes
+            return redis.asyncio.Redis(host=host, port=port, db=url.db, **common, **_once())
+        case Kind.SENTINEL:
+            # One Sentinel that hangs must leave time to ask the others.
+            share = settings.timeout / (len(url.nodes) + 1)
+            sentinels = redis.asyncio.sentinel.Sentinel(  # type: ignore[no-untyped-call]
+                url.nodes,
+                sentinel_kwargs={"password": settings.sentinel_secret(), **tls, **_once(share)},
+                db=url.db,
+                **common,
+                **_once(),
+            )
+            master: redis.asyncio.Redis = sentinels.master_for(url.service, connection_pool_class=_MasterPool)
+            return master
+        case Kind.CLUSTER:
+            return ClusterClient(
+                startup_nodes=[redis.asyncio.cluster.ClusterNode(host, port) for host, port in url.nodes],
+                # The URL's nodes stay those that are asked for the others: their names outlive addresses.
+                dynamic_startup_nodes=False,
+                # Slots without a server are no concern of ours, unless they are those of the lists.
+                require_full_coverage=False,
+                **common,
+                # The client learns that a node hangs, and looks for another, only from its own timeout.
+                **_once(settings.timeout / 2),
+            )
+
+
+def _once(seconds: float | None = None) -> dict[str, Any]:
+    """A retry inside the client would double the time before SQL is asked. Its own timeouts are off unless
+    needed, for they cost two timers a command; `bounded` sets one around each."""
+    return {
+        "retry": redis.asyncio.retry.Retry(redis.backoff.NoBackoff(), 0),
+        "socket_timeout": seconds,
+        "socket_connect_timeout": seconds,
+    }
+
+
+def _tls(settings: RedisSettings, url: RedisUrl) -> dict[str, Any]:
+    if not url.tls:
+        return {}
+    context = ssl.create_default_context()
+    try:
+        if settings.tls_ca is not None:
+            context.load_verify_locations(settings.tls_ca)
+    except (OSError, ssl.SSLError) as error:
+        raise _unusable(settings.tls_ca, error, "redis.tls_ca", "a file of PEM certificates") from error
+    try:
+        if settings.tls_cert is not None:
+            context.load_cert_chain(settings.tls_cert, settings.tls_key, _no_passphrase)
+    except (OSError, ssl.SSLError, ValueError) as error:
+        allowed = "PEM files: a certificate in tls_cert, and its key, without a passphrase, in tls_key"
+        raise _unusable(settings.tls_cert, error, "redis.tls_cert", allowed) from error
+    return {
+        "ssl": True,
+        "ssl_cert_reqs": "required",
+        "ssl_check_hostname": True,
+        "ssl_ca_certs": None if settings.tls_ca is None else str(settings.tls_ca),
+        "ssl_certfile": None if settings.tls_cert is None else str(settings.tls_cert),
+        "ssl_keyfile": None if settings.tls_key is None else str(settings.tls_key),
+    }
+
+
+def _no_passphrase() -> str:
+    """Without this, OpenSSL would ask for one on the terminal, and a service would hang."""
+    raise ValueError("the key has a passphrase")
+
+
+def _unusable(path: Path | None, error: Exception, where: str, allowed: str) -> ConfigurationError:
+    why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return ConfigurationError(f"{path}: {why}", where=where, allowed=allowed)
+
+
+class Script:
+    """A script, run by its hash, and sent whole to a server that does not know it (yet, or after a failover).
+
+    redis-py's own register_script would load it on every server of a cluster, and fail when any of them does.
+    """
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        # What Redis calls scripts by; no secret rests on it.
+        self._sha = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
+
+    async def run(self, client: Client, keys: Sequence[str], args: Sequence[EncodableT]) -> Any:
+        """What the script returns. Raises what the client raises: use it within `bounded`."""
+        values: list[Any] = [*keys, *args]
+        try:
+            return await client.evalsha(self._sha, len(keys), *values)
+        except redis.exceptions.NoScriptError:
+            return await client.eval(self._text, len(keys), *values)
+
+
+async def memory_of(client: Client) -> list[Mapping[str, Any]]:
+    """INFO memory of the server, or of every node of the cluster. Raises what the client raises."""
+    if isinstance(client, ClusterClient):
+        await client.initialize()
+        return [await client.info("memory", target_nodes=node) for node in client.get_nodes()]
+    return [await client.info("memory")]
+
+
+@asynccontextmanager
+async def bounded(seconds: float) -> AsyncIterator[None]:
+    """Turn every failure, and the passing of so many seconds, into CacheError."""
+    try:
+        async with asyncio.timeout(seconds):
+            yield
+    except (TimeoutError, redis.exceptions.TimeoutError) as error:
+        raise CacheError(f"no answer in {seconds:g} s", remedy=UP_REMEDY) from error
+    except redis.exceptions.AuthenticationError as error:
+        raise CacheError(
+            str(error), remedy="correct the user in redis.url, or redis.password_file"
+        ) from error
+    except redis.exceptions.ConnectionError as error:
+        raise CacheError(str(error), remedy=_TLS_REMEDY if _of_tls(error) else UP_REMEDY) from error
+    except redis.exceptions.OutOfMemoryError as error:
+        raise CacheError(str(error), remedy="raise Redis's maxmemory") from error
+    except redis.exceptions.RedisError as error:
+        raise CacheError(str(error)) from error
+    except redis.exceptions.RedisClusterException as error:
+        raise CacheError(str(error), remedy=_TLS_REMEDY if _of_tls(error) else UP_REMEDY) from error
+    except OSError as error:
+        raise CacheError(error.strerror or str(error), remedy=UP_REMEDY) from error
+    except (TypeError, ValueError, LookupError, AttributeError) as error:
+        # What the client raises on replies of something that only looks like Redis.
+        raise CacheError(f"an answer that is none of Redis: {error}", remedy=UP_REMEDY) from error
+
+
+def _of_tls(error: BaseException | None) -> bool:
+    """Tell whether the handshake failed: redis-py wraps what says so, once or several times."""
+    while error is not None:
+        if isinstance(error, ssl.SSLError):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
