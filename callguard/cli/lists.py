@@ -18,11 +18,11 @@ from callguard.database import migrate, open_engine
 from callguard.errors import InputError
 from callguard.lists.cache import ListCache
 from callguard.lists.connection import connect
+from callguard.lists.entrynumbers import EntryNumbers
 from callguard.lists.model import Change, NewEntry, check_text
 from callguard.lists.store import ListStore
 from callguard.lists.threads import SqlThreads
 from callguard.lists.writer import ListWriter, Reach, Written
-from callguard.numbers import NumberReader
 from callguard.screening.model import Category, Entry
 
 _UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
@@ -58,15 +58,17 @@ def add(
 ) -> None:
     """Put NUMBER on an internal list, so that it is not called.
 
-    In force when the command returns. An entry that says the very same is not added twice.
+    NUMBER may stand for many: +6221* for all that begin so, 201XXXXXXX for those of that length. In force
+    when the command returns. An entry that says the very same is not added twice.
 
     \b
     Example:
       callguard add +6281234567890 --reason "asked the agent" --project bank
       callguard add 081234567890 --category inactive-customer --expires 90d
+      callguard add '+6221*' --project bank
     """
     new = NewEntry(
-        number=_reader(settings).read_e164(number),
+        number=EntryNumbers(settings.numbers).read(number),
         added_by=_who(by),
         category=category,
         project=project,
@@ -91,20 +93,21 @@ def remove(
 ) -> None:
     """Take NUMBER off the internal lists: all its entries, or those that the options name.
 
-    The history keeps them; see `callguard show`.
+    The history keeps them; see `callguard show`. A pattern such as 201XXXXXXX goes only as it was added: it
+    cannot be taken off one of its numbers.
 
     \b
     Example:
       callguard remove +6281234567890 --project bank --reason "asked to be called again"
     """
-    e164 = _reader(settings).read_e164(number)
+    target = EntryNumbers(settings.numbers).read(number)
     who = _who(by)
     check_text("reason", reason)
     written = _write(
         settings,
-        lambda writer: writer.remove(e164, by=who, why=reason, project=project, category=category),
+        lambda writer: writer.remove(target, by=who, why=reason, project=project, category=category),
     )
-    _tell(written, f"{e164}: {'removed' if written.changed else 'no such entry'}")
+    _tell(written, f"{target}: {'removed' if written.changed else 'no such entry'}")
 
 
 @click.command()
@@ -114,23 +117,25 @@ def remove(
 def show(settings: Settings, *, number: str, as_json: bool) -> None:
     """Show what the internal lists hold about NUMBER, and every change they have seen.
 
+    Patterns that NUMBER matches are shown with their entries; their changes are shown with the pattern.
+
     \b
     Example:
       callguard show 081234567890
     """
-    e164 = _reader(settings).read_e164(number)
+    target = EntryNumbers(settings.numbers).read(number)
     with _store(settings) as store:
-        hits, history = store.lookup(e164), store.history(e164)
+        hits, history = store.lookup(target), store.history(target)
     if as_json:
         found = {
-            "number": e164,
+            "number": target,
             "position": hits.position,
             "entries": [_entry_row(entry) for entry in hits.entries],
             "history": [_change_row(change) for change in history],
         }
         click.echo(json.dumps(found))
         return
-    _print_tables(e164, hits.entries, history)
+    _print_tables(target, hits.entries, history)
 
 
 def expiry(text: str, now: datetime) -> datetime:
@@ -158,10 +163,6 @@ def _expiry(text: str, now: datetime) -> datetime | None:
         return None if at.tzinfo is None else at.astimezone(UTC)
     except (ValueError, OverflowError):
         return None
-
-
-def _reader(settings: Settings) -> NumberReader:
-    return NumberReader(**settings.numbers.model_dump())
 
 
 def _who(by: str | None) -> str:
@@ -260,17 +261,18 @@ def _print_tables(number: str, entries: tuple[Entry, ...], history: tuple[Change
     from rich.text import Text  # noqa: PLC0415
 
     console = Console()
-    if not history:
+    if not history and not entries:
         console.print(f"{number}: on no internal list, and never was", markup=False, highlight=False)
         return
     in_force = Table(title=f"{number}: entries", title_justify="left")
-    for heading in ("entry", "category", "binds", "expires", "reason", "source"):
+    for heading in ("entry", "number", "category", "binds", "expires", "reason", "source"):
         in_force.add_column(heading, overflow="fold")
     for entry in entries:
         expires = "never" if entry.expires_at is None else _local(entry.expires_at)
         if _expired(entry):
             expires += " (expired)"
-        cells = [str(entry.id), entry.category, _binds(entry), expires, entry.reason, entry.source]
+        cells = [str(entry.id), entry.number, entry.category, _binds(entry), expires]
+        cells += [entry.reason, entry.source]
         in_force.add_row(*(Text(one_line(cell)) for cell in cells))
     changes = Table(title="history", title_justify="left")
     for heading in ("position", "at", "who", "did", "entry", "why"):
@@ -284,4 +286,5 @@ def _print_tables(number: str, entries: tuple[Entry, ...], history: tuple[Change
         console.print(in_force)
     else:
         console.print(f"{number}: on no internal list now", markup=False, highlight=False)
-    console.print(changes)
+    if history:
+        console.print(changes)

@@ -162,3 +162,31 @@ def test_show_prints_every_cell_whole_and_nothing_that_moves_the_cursor(run: Run
 def test_a_number_that_was_never_listed_is_said_so(run: Run) -> None:
     result = run("show", NUMBER)
     assert (result.exit_code, result.stdout) == (0, f"{NUMBER}: on no internal list, and never was\n")
+
+
+def test_a_pattern_is_added_shown_and_removed_in_its_one_form(run: Run) -> None:
+    assert run("add", "021*", "--by", "ani").stdout.splitlines()[0] == "+6221*: added"
+    assert run("add", "+62 21 *").stdout.splitlines()[0] == "+6221*: already there"
+    (entry,) = shown(run, "+6221*")["entries"]
+    assert entry["number"] == "+6221*"
+    assert run("remove", "6221*").stdout.splitlines()[0] == "+6221*: removed"
+    assert shown(run, "+6221*")["entries"] == []
+
+
+def test_show_tells_the_patterns_that_a_number_matches(run: Run) -> None:
+    run("add", "+6221*", "--reason", "the ministry asked")
+    run("add", "+62215550XXX")
+    run("add", "+62215551XXX")
+    found = shown(run, "+62215550123")
+    assert [entry["number"] for entry in found["entries"]] == ["+6221*", "+62215550XXX"]
+    assert found["history"] == []
+    text = run("show", "021-5550123").stdout
+    assert "+6221*" in text
+    assert "never was" not in text
+
+
+@pytest.mark.parametrize("text", ["+1*", "0*", "+6221**", "+62X1", "201xxxxxxx"])
+def test_what_is_no_pattern_is_refused_with_an_example(run: Run, text: str) -> None:
+    result = run("add", text)
+    assert result.exit_code == 2
+    assert "+62" in result.stderr
