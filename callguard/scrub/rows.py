@@ -191,6 +191,7 @@ def _inside_with_care(
                 return inside, np.array(broken, np.int64)
             else:
                 broken.append(row)
+                inside[row:at] = 0
                 at = _end(line, text, row)
                 inside[row:at] = 1
                 break
