@@ -11,7 +11,7 @@ from phonenumbers import PhoneNumberFormat, PhoneNumberType, ValidationResult
 
 _LONGEST_E164 = 15
 
-_SECOND_FORMS = {
+SECOND_FORMS = {
     52: (re.compile(r"(?:0?1|04[45])([2-9][0-9]{9})"), r"\1"),
     241: (re.compile(r"([2-7][0-9]{6})"), r"0\1"),
 }
@@ -64,9 +64,9 @@ def _parsed(international: str) -> phonenumbers.PhoneNumber | None:
         number = phonenumbers.parse("+" + international)
     except phonenumbers.NumberParseException:
         return None
-    if number.country_code not in _SECOND_FORMS:
+    if number.country_code not in SECOND_FORMS:
         return number
-    expression, form = _SECOND_FORMS[number.country_code]
+    expression, form = SECOND_FORMS[number.country_code]
     national = phonenumbers.national_significant_number(number)
     if not expression.fullmatch(national):
         return number

@@ -146,6 +146,11 @@ class NumberReader:
         }
         self._read = lru_cache(maxsize=8192)(self._read_now)
 
+    @property
+    def international_prefixes(self) -> str:
+        """The expression of what may be dialled before a country code."""
+        return self._international.pattern
+
     def read(self, dialled: str) -> Number:
         """What the dialled text is: digits, with or without punctuation, or a tel: or sip: URI.
 
