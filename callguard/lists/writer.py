@@ -65,13 +65,16 @@ class ListWriter:
         )
         return await self._written(removed, changed=bool(removed))
 
-    async def _written(self, entries: tuple[Entry, ...], *, changed: bool) -> Written:
+    async def catch_up(self) -> tuple[Reach, str]:
+        """Bring what is in SQL to Redis: how far it has come, and what happened to an unreachable Redis."""
         try:
             mark = await self._sync.catch_up()
         except (CacheError, SqlError) as error:
-            reach, why = self._unreached(error), str(error)
-        else:
-            reach, why = Reach.COLD if mark is None else Reach.EVERYWHERE, ""
+            return self._unreached(error), str(error)
+        return Reach.COLD if mark is None else Reach.EVERYWHERE, ""
+
+    async def _written(self, entries: tuple[Entry, ...], *, changed: bool) -> Written:
+        reach, why = await self.catch_up()
         return Written(entries, changed=changed, reach=reach, why=why)
 
     def _unreached(self, error: CacheError | SqlError) -> Reach:

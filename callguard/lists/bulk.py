@@ -1,0 +1,163 @@
+"""Many entries at once: checked rows wait in a temporary file, and are written in short transactions.
+
+All of it blocks, and raises SqlError.
+"""
+
+import mmap
+import tempfile
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from types import TracebackType
+from typing import Self
+
+import orjson
+import sqlalchemy as sa
+
+from callguard.database import UtcTime, microseconds, ordered_write, snapshot
+from callguard.lists.entryfiles.checked import Row
+from callguard.lists.model import Action
+from callguard.lists.tables import changes, entries
+from callguard.screening.patterns import shape_of, shape_text
+
+BATCH = 2000
+"""Rows of one transaction: other writers wait for it some tens of milliseconds."""
+
+_COLUMNS = (
+    *("number", "category", "project", "reason", "source"),
+    *("added_by", "added_at", "expires_at", "shape"),
+)
+_SAID = (
+    *(entries.c[name] for name in ("number", "category", "project", "reason", "source")),
+    # As it is stored: to build datetimes takes longer than to read them.
+    sa.type_coerce(entries.c.expires_at, sa.BigInteger()),
+)
+"""What two entries that say the very same have in common."""
+
+_Said = tuple[str, str, str | None, str, str, int | None]
+_Values = tuple[str | int | None, ...]
+
+
+class Spool:
+    """Rows in a temporary file without a name, to be read in the order of their numbers.
+
+    Neighbours in number are neighbours in the database's indexes: a batch then touches few of their pages.
+    Rows of one number keep their order. Takes 16 bytes of memory a row.
+    """
+
+    def __init__(self) -> None:
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - __exit__ closes it
+        self._keys = array("Q")
+        self._places = array("Q")
+        self._size = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def add(self, row: Row) -> None:
+        raw = orjson.dumps(tuple(row))
+        self._file.write(raw)
+        self._keys.append(int(row.number.strip("+*X")))
+        self._places.append(self._size)
+        self._size += len(raw)
+
+    def batches(self, size: int = BATCH) -> Iterator[list[Row]]:
+        """All rows, in lists of so many; a number's rows are in one list, unless they are very many."""
+        if not self._keys:
+            return
+        # Slow to import, and only an import needs it.
+        import numpy as np  # noqa: PLC0415
+
+        order = np.argsort(np.frombuffer(self._keys, np.uint64), kind="stable")
+        self._file.flush()
+        with mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ) as rows:
+            batch: list[Row] = []
+            for index in order.tolist():
+                end = self._places[index + 1] if index + 1 < len(self._places) else self._size
+                row = Row(*orjson.loads(rows[self._places[index] : end]))
+                if len(batch) >= size and (batch[-1].number != row.number or len(batch) >= 4 * size):
+                    yield batch
+                    batch = []
+                batch.append(row)
+            yield batch
+
+
+def add_rows(engine: sa.Engine, rows: Sequence[Row], *, who: str, why: str, now: datetime) -> int:
+    """Add entries in one transaction, each with its row in the change log; how many are new.
+
+    A row that says the very same as an entry in force, or as a row before it, is passed over. `who` and `why`
+    are the change log's, `now` (aware) is the instant of the change.
+    """
+    with ordered_write(engine) as connection:
+        new = _new(connection, rows)
+        if not new:
+            return 0
+        # Whoever writes entries does so alone: greater ids are ours.
+        before = connection.execute(sa.select(sa.func.max(entries.c.id))).scalar() or 0
+        _insert(connection, [_values(row, microseconds(now)) for row in new])
+        logged = sa.select(
+            sa.literal(now, UtcTime),
+            sa.literal(who),
+            sa.literal(why),
+            sa.literal(str(Action.ADD)),
+            entries.c.id,
+            entries.c.number,
+        )
+        names = ["at", "who", "why", "action", "entry", "number"]
+        connection.execute(
+            changes.insert().from_select(
+                names, logged.where(entries.c.id > before).order_by(entries.c.id), include_defaults=False
+            )
+        )
+    return len(new)
+
+
+def count_new(engine: sa.Engine, rows: Sequence[Row]) -> int:
+    """How many entries add_rows would add now. Writes nothing."""
+    with snapshot(engine) as connection:
+        return len(_new(connection, rows))
+
+
+def _new(connection: sa.Connection, rows: Iterable[Row]) -> list[Row]:
+    wanted: dict[_Said, Row] = {}
+    for row in rows:
+        wanted.setdefault(_said(row), row)
+    numbers = sorted({row.number for row in wanted.values()})
+    found = connection.execute(
+        sa.select(*_SAID).where(entries.c.number.in_(numbers), entries.c.removed_at.is_(None))
+    )
+    for there in found:
+        wanted.pop(tuple(there), None)
+    return list(wanted.values())
+
+
+def _said(row: Row) -> _Said:
+    return row.number, row.category, row.project, row.reason, row.source, row.expires_at
+
+
+def _values(row: Row, now: int) -> _Values:
+    shape = shape_of(row.number) if row.number[-1] in "*X" else None
+    added_at = now if row.added_at is None else row.added_at
+    return (*row[:6], added_at, row.expires_at, None if shape is None else shape_text(shape))
+
+
+def _insert(connection: sa.Connection, values: list[_Values]) -> None:
+    # Checked text needs none of SQLAlchemy's care, which would take most of the time.
+    names = ", ".join(_COLUMNS)
+    if connection.dialect.name == "postgresql":
+        cursor = connection.connection.cursor()
+        with cursor.copy(f"COPY entries ({names}) FROM STDIN") as copy:
+            for row in values:
+                copy.write_row(row)
+        cursor.close()
+    else:
+        marks = ", ".join("?" * len(_COLUMNS))
+        connection.exec_driver_sql(f"INSERT INTO entries ({names}) VALUES ({marks})", values)  # noqa: S608
