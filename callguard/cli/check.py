@@ -57,7 +57,7 @@ def check(
     check_text("--purpose", facts.purpose, longest=LONGEST_PROJECT, required=True)
     check_text("--agent", facts.agent)
     hits = _ask(settings, facts.number.e164) if needs_lists(facts) and facts.number.e164 else None
-    screened = screen(facts, hits, settings.failure.policy())
+    screened = screen(facts, hits, settings.rules())
     if as_json:
         click.echo(json.dumps(_as_json(facts, hits, screened)))
     else:

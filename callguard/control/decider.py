@@ -13,7 +13,7 @@ from callguard.control.ports import Journal, Lists, Observer
 from callguard.errors import CallguardError, SqlError
 from callguard.numbers import Number, NumberKind
 from callguard.screening.identity import Identities
-from callguard.screening.model import CallFacts, Decision, FailurePolicy, Hits, ListsUnavailable
+from callguard.screening.model import CallFacts, Decision, FailurePolicy, Hits, ListsUnavailable, Rules
 from callguard.screening.screen import needs_lists, screen, without_journal
 
 LISTS_SECONDS = 5.0
@@ -34,7 +34,7 @@ class Decider:
         lists: Lists,
         journal: Journal,
         observer: Observer,
-        failure: FailurePolicy,
+        rules: Rules,
         facts: Callable[[Arrival, datetime], CallFacts],
     ) -> None:
         self._guard = guard
@@ -42,7 +42,7 @@ class Decider:
         self._lists = lists
         self._journal = journal
         self._observer = observer
-        self._failure = failure
+        self._rules = rules
         self._read_facts = facts
         self._identities = Identities()
 
@@ -76,7 +76,7 @@ class Decider:
             id=decision_id,
             reference=self._identities.reference(),
             facts=facts,
-            screened=screen(facts, lists, self._failure),
+            screened=screen(facts, lists, self._rules),
             lists_position=hits.position if hits else None,
             lists_origin=hits.origin if hits else None,
         )
@@ -107,7 +107,7 @@ class Decider:
         else:
             return decision
         _log.error("the journal cannot be written", decision=decision.id, problem=why)
-        decision = without_journal(decision, self._failure)
+        decision = without_journal(decision, self._rules.failure)
         try:
             async with asyncio.timeout(SPOOL_SECONDS):
                 await asyncio.to_thread(self._journal.spool, decision)

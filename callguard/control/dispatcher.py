@@ -25,7 +25,7 @@ from callguard.control.reconcile import missed, resume
 from callguard.control.sight import Sight, decision_of
 from callguard.control.states import CallPolicy, HandedOver, State
 from callguard.errors import CallguardError
-from callguard.screening.model import CallFacts, Decision, FailurePolicy, Mode
+from callguard.screening.model import CallFacts, Decision, Mode, Rules
 
 LOOK_SECONDS = 60.0
 """Seconds between two looks at Asterisk for what events may have missed."""
@@ -49,7 +49,7 @@ class Dispatcher:
         journal: Journal,
         observer: Observer,
         policy: CallPolicy,
-        failure: FailurePolicy,
+        rules: Rules,
         facts: Callable[[Arrival, datetime], CallFacts],
     ) -> None:
         """`tasks` is where the work of the calls runs: ending it stops callguard's part and lets the calls
@@ -64,7 +64,7 @@ class Dispatcher:
             lists=lists,
             journal=journal,
             observer=observer,
-            failure=failure,
+            rules=rules,
             facts=facts,
         )
         self._calls = Calls(

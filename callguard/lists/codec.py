@@ -2,33 +2,43 @@
 
 The hash (its key is the setting redis.key) has:
 
-    head            [layout, database id, position, microseconds]   the version of the internal lists
-    n:<digits>      [entry, ...]   one field for each number that has entries; <digits> is E.164 without +
+    head                    [layout, database id, position, microseconds, tag]   the version of all lists
+    catalogue               [tag, shapes, registries]   what there is to look a number up in
+    n:<digits>              [entry, ...]   one field for each number that has entries; E.164 without +
+    n:<pattern>             the same for a pattern, such as n:6221* or n:1201XXXXXXX
+    b:<generation>:<block>  the numbers of one block of a registry list's generation, as blocks.py writes them
+    g:<generation>          how many blocks the generation has; there only once all of them are
 
-as JSON, an entry as [id, category, project, reason, source, added by, added at, expires at], with instants in
-microseconds since 1970 and null for none. One HMGET reads head and number in one instant, so that they
-belong together. A number with no field is not on an internal list, provided that the head is to be trusted;
-a field that cannot be decoded never means that.
+as JSON (but for the blocks), an entry as [id, category, project, reason, source, added by, added at, expires
+at], with instants in microseconds since 1970 and null for none. One HMGET reads the head and all that may
+speak of a number in one instant, so that they belong together. The catalogue is read only when the head's tag
+is another than that of the catalogue that the reader knows. A number with no field is not on an internal
+list, one with no block not on that registry list, provided that the head is to be trusted; a field that
+cannot be decoded never means that.
 
-Further lists become further fields of the same hash and of the same HMGET: a registry's own head and its
-block of numbers (`h:<list>`, `b:<list>:<block>`), prefix entries (`p:<digits>`), exemptions (`x:<digits>`).
 One hash, because it vanishes whole (eviction, FLUSHALL) or not at all, and because one command costs less
-than several. A change to the meaning of a field raises LAYOUT: older fields are then rebuilt.
+than several. A generation's id is never used twice, so that the blocks of the next one can be put beside
+those of the one in force, which ends when the catalogue and the head change, in one step. A change to the
+meaning of a field raises LAYOUT: older fields are then rebuilt.
 """
 
+import hashlib
 from collections.abc import Sequence
-from datetime import datetime
+from dataclasses import astuple, dataclass, replace
+from datetime import date, datetime
 from types import NoneType
 from typing import Any
 
 import orjson
 
 from callguard.database import from_microseconds, microseconds
-from callguard.lists.model import Mark
+from callguard.lists.model import Catalogue, Mark, RegistryList
 from callguard.screening.model import Entry
+from callguard.screening.patterns import patterns_for, shape_from, shape_text
 
-LAYOUT = 1
+LAYOUT = 2
 HEAD = "head"
+CATALOGUE = "catalogue"
 
 _ENTRY_TYPES: tuple[tuple[type, ...], ...] = (
     (int,),
@@ -47,21 +57,91 @@ class Undecodable(ValueError):
 
 
 def number_field(number: str) -> str:
-    """The field of an E.164 number."""
+    """The field of an E.164 number, or of a pattern."""
     return f"n:{number.removeprefix('+')}"
 
 
-def encode_head(mark: Mark) -> bytes:
-    return orjson.dumps([LAYOUT, mark.database, mark.position, mark.at])
+def block_field(generation: int, block: int) -> str:
+    """The field of a block of a generation."""
+    return f"b:{generation}:{block}"
 
 
-def decode_head(raw: bytes) -> Mark:
+def loaded_field(generation: int) -> str:
+    """The field that says that all blocks of a generation are there."""
+    return f"g:{generation}"
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What the field `head` says."""
+
+    mark: Mark
+    tag: str
+    """The tag of the catalogue that belongs to it."""
+
+
+def encode_head(mark: Mark, catalogue: Catalogue) -> bytes:
+    return orjson.dumps([LAYOUT, mark.database, mark.position, mark.at, tag_of(catalogue)])
+
+
+def decode_head(raw: bytes) -> Head:
     """Read a head. Raises Undecodable if it is not one, or is of another layout."""
     match _loads(raw):
-        case [int(layout), str(database), int(position), int(at)] if layout == LAYOUT:
-            return Mark(database, position, at)
+        case [int(layout), str(database), int(position), int(at), str(tag)] if layout == LAYOUT:
+            return Head(Mark(database, position, at), tag)
         case _:
             raise Undecodable("not a head of this layout")
+
+
+def tag_of(catalogue: Catalogue) -> str:
+    """The name of a catalogue's content: equal catalogues, and only they, have the same."""
+    return hashlib.sha256(orjson.dumps(_rows(catalogue))).hexdigest()[:16]
+
+
+def encode_catalogue(catalogue: Catalogue) -> bytes:
+    return orjson.dumps([tag_of(catalogue), *_rows(catalogue)])
+
+
+def decode_catalogue(raw: bytes) -> Catalogue:
+    """Read a catalogue. Raises Undecodable if it is not one, or was changed after it was written."""
+    try:
+        tag, shapes, registries = _loads(raw)
+        catalogue = Catalogue(
+            registries=tuple(_registry(*row) for row in registries),
+            shapes=tuple(shape_from(text) for text in shapes),
+        )
+    except (TypeError, ValueError, AttributeError) as error:
+        raise Undecodable(f"not a catalogue: {error}") from error
+    if tag != tag_of(catalogue):
+        raise Undecodable("a catalogue that does not have its own tag")
+    return catalogue
+
+
+def _rows(catalogue: Catalogue) -> list[Any]:
+    shapes = [shape_text(shape) for shape in catalogue.shapes]
+    return [shapes, [list(astuple(registry)) for registry in catalogue.registries]]
+
+
+def _registry(*values: Any) -> RegistryList:
+    registry = RegistryList(*values)
+    data_date = registry.data_date
+    return replace(
+        registry,
+        coverage=tuple(registry.coverage),
+        data_date=None if data_date is None else date.fromisoformat(str(data_date)),
+    )
+
+
+def fields_of(number: str, catalogue: Catalogue) -> list[str]:
+    """The fields of everything that may speak of an E.164 number: its own, those of its patterns, and its
+    blocks in the registry lists that concern it and have a generation, in the catalogue's order."""
+    digits = number.removeprefix("+")
+    fields = [f"n:{digits}", *(number_field(pattern) for pattern in patterns_for(number, catalogue.shapes))]
+    return fields + [
+        block_field(registry.generation, int(digits) // registry.block_size)
+        for registry in catalogue.registries
+        if registry.generation and registry.concerns(number)
+    ]
 
 
 def encode_entries(entries: Sequence[Entry]) -> bytes:
@@ -84,7 +164,7 @@ def encode_entries(entries: Sequence[Entry]) -> bytes:
 
 
 def decode_entries(number: str, raw: bytes) -> tuple[Entry, ...]:
-    """Read the field of an E.164 number. Raises Undecodable if anything is not as it should be."""
+    """Read the field of an E.164 number or a pattern. Raises Undecodable if anything is not as it should be."""
     rows = _loads(raw)
     if not isinstance(rows, list) or not rows:
         raise Undecodable("not a list of entries")

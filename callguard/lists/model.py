@@ -1,12 +1,13 @@
-"""The words of the internal lists as types, and what a new entry may hold. Pure."""
+"""The words of the lists as types, and what a new entry may hold. Pure."""
 
 import re
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 
 from callguard.errors import InputError
 from callguard.screening.model import Category, Entry
+from callguard.screening.patterns import Shape, shape_of
 
 LONGEST_TEXT = 500
 """Characters of a reason, a source or a name."""
@@ -19,7 +20,7 @@ _LONGEST_CATEGORY = 40
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A place in one database's change log: the version of the internal lists."""
+    """A place in one database's change log: the version of all lists."""
 
     database: str
     """The database's own id."""
@@ -40,6 +41,60 @@ class Action(StrEnum):
 
     ADD = "add"
     REMOVE = "remove"
+    CREATE = "create"
+    """A registry list came to be, with nothing in it."""
+    SWITCH = "switch"
+    """A generation of a registry list went into force."""
+    DROP = "drop"
+    """A registry list was given up."""
+
+
+@dataclass(frozen=True, slots=True)
+class RegistryList:
+    """A registry list as a call is checked against it: what it is, and its generation in force."""
+
+    id: int
+    name: str
+    jurisdiction: str
+    """ISO 3166, such as US or US-FL."""
+    kind: str
+    """What the registry is for, in a word."""
+    calling_code: str
+    """The country's: digits. The list speaks of numbers that begin with it, and holds no others."""
+    coverage: tuple[str, ...]
+    """The prefixes, as digits with the calling code, that the list speaks of; empty for the whole country."""
+    allowed_age_days: int | None
+    generation: int = 0
+    """The id of the generation in force, never used twice; 0 while nothing was imported yet."""
+    version: int = 0
+    """The generation's number in its list, from 1."""
+    content: int = 0
+    """The id under which SQL keeps the generation's blocks: that of the generation itself, or, after a
+    rollback, of the one that it repeats."""
+    block_size: int = 0
+    data_date: date | None = None
+    numbers: int = 0
+    blocks: int = 0
+
+    def concerns(self, e164: str) -> bool:
+        """Tell whether the number is of the list's country."""
+        return e164.startswith(self.calling_code, 1)
+
+    def covers(self, e164: str) -> bool:
+        """Tell whether the list speaks of the number at all, so that its silence means "not listed"."""
+        if not self.generation or not self.concerns(e164):
+            return False
+        return not self.coverage or any(e164.startswith(prefix, 1) for prefix in self.coverage)
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """What there is to look a number up in: a function of the mark."""
+
+    registries: tuple[RegistryList, ...] = ()
+    """In the order of their ids."""
+    shapes: tuple[Shape, ...] = ()
+    """The shapes of the patterns among the entries in force, in order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +116,7 @@ class NewEntry:
     """An entry to be added. Raises InputError, naming the field, for what cannot be stored or used."""
 
     number: str
-    """E.164 with the plus sign."""
+    """E.164 with the plus sign, or a pattern of such numbers."""
     added_by: str
     category: str = Category.CUSTOMER_REQUEST
     project: str | None = None
@@ -71,9 +126,11 @@ class NewEntry:
     """Aware."""
 
     def __post_init__(self) -> None:
-        if not _E164.fullmatch(self.number):
+        if not _E164.fullmatch(self.number) and shape_of(self.number) is None:
             raise InputError(
-                "not a telephone number", where="number", allowed="E.164, such as +6281234567890"
+                "not a telephone number",
+                where="number",
+                allowed="E.164, such as +6281234567890, or a pattern, such as +6221* or +1201XXXXXXX",
             )
         if len(self.category) > _LONGEST_CATEGORY or not _CATEGORY.fullmatch(self.category):
             known = ", ".join(Category)

@@ -18,7 +18,7 @@ from callguard.control.sight import LegSeen, Sight
 from callguard.control.states import CallPolicy
 from callguard.errors import AsteriskUnreachable, Conflict, NotFound
 from callguard.numbers import Number, NumberKind
-from callguard.screening.model import CallFacts, Decision, Entry, FailurePolicy, Hits, Mode
+from callguard.screening.model import CallFacts, Decision, Entry, FailurePolicy, Hits, Mode, Rules
 
 T = TypeVar("T")
 
@@ -409,7 +409,7 @@ async def a_guard(
                 journal=journal,
                 observer=witness,
                 policy=policy,
-                failure=failure or FailurePolicy(),
+                rules=Rules(failure or FailurePolicy()),
                 facts=facts,
             )
             board.guards[name] = dispatcher
