@@ -1,6 +1,7 @@
 """Reading the journal: newest first, by page, so that neither ten million decisions nor a slow reader holds
 the database up. All of it blocks."""
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -16,6 +17,8 @@ from callguard.screening.model import Decision, Reason, Verdict
 
 PAGE = 500
 """Decisions read at a time."""
+_NUMBERS_PAGE = 5000
+"""The same, where only their numbers are."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LATEST = datetime(9999, 12, 31, tzinfo=UTC)
@@ -84,6 +87,27 @@ class JournalReader:
                 return
             before = page[-1].decision.id
             left = None if left is None else left - size
+
+    def calls_by_number(self, since: datetime, limit: int) -> Counter[str]:
+        """E.164 number -> how many of the newest `limit` decisions since an instant (aware) were about it."""
+        found: Counter[str] = Counter()
+        before, left = None, limit
+        while left > 0:
+            statement = (
+                sa.select(decisions.c.id, decisions.c.number)
+                .where(*_conditions(Query(since=since)))
+                .order_by(decisions.c.id.desc())
+                .limit(min(left, _NUMBERS_PAGE))
+            )
+            if before is not None:
+                statement = statement.where(decisions.c.id < before)
+            with snapshot(self._engine) as connection:
+                rows = connection.execute(statement).all()
+            if not rows:
+                break
+            found.update(row.number for row in rows if row.number is not None)
+            before, left = rows[-1].id, left - len(rows)
+        return found
 
 
 def _conditions(query: Query) -> list[sa.ColumnElement[bool]]:

@@ -1,0 +1,125 @@
+"""Which imports into a registry list are refused. Pure: raises InputError, which says why and what would be right.
+
+What is looked at before the file is read, after it was read, and once the new generation is known.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from enum import StrEnum
+
+from callguard.errors import InputError
+from callguard.lists.registries import Generation
+
+
+class Mode(StrEnum):
+    """What becomes of the numbers of a file."""
+
+    REPLACE = "replace"
+    """They are the list from now on."""
+    APPEND = "append"
+    REMOVE = "remove"
+    CHANGE = "change"
+    """Each line says whether its number is added or removed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What an import may do without being asked about it."""
+
+    shrink_percent: float
+    """By how much of its numbers a list may become smaller."""
+    allow_empty: bool = False
+    allow_out_of_order: bool = False
+
+
+def check_mode(mode: Mode, before: Generation | None, *, has_action: bool) -> None:
+    """Refuse a mode that the list, or the layout of its files, is not made for. `has_action`: the layout tells
+    additions from removals."""
+    if before is None and mode in {Mode.REMOVE, Mode.CHANGE}:
+        raise InputError(
+            "nothing was imported into this list yet",
+            where="mode",
+            allowed="a full file first: --mode replace",
+        )
+    if mode is Mode.CHANGE and not has_action:
+        raise InputError(
+            "the list's layout has no column that tells additions from removals",
+            where="mode",
+            allowed="replace, append or remove",
+        )
+
+
+def check_date(told: date | None, today: date, *, where: str = "date") -> None:
+    """Refuse data of a day to come; tomorrow may be today elsewhere."""
+    if told is not None and told > today + timedelta(days=1):
+        raise InputError(f"{told} is in the future", where=where, allowed="--date with the day of the data")
+
+
+def check_order(
+    mode: Mode,
+    *,
+    digest: str,
+    data_date: date | None,
+    before: Generation | None,
+    history: Sequence[Generation],
+    limits: Limits,
+) -> None:
+    """Refuse a file that was applied already, and one that is older than what is in force."""
+    if before is None:
+        return
+    made_of = list(lineage(before, history))
+    looked_at = made_of[:1] if mode is Mode.REPLACE else made_of
+    for generation in looked_at:
+        if generation.digest == digest and (generation is before or not limits.allow_out_of_order):
+            raise InputError(
+                f"already applied: generation {generation.version} was made from this very file",
+                where="file",
+                allowed="a file that was not imported yet",
+            )
+    older = before.data_date and data_date and data_date < before.data_date
+    if older and not limits.allow_out_of_order:
+        raise InputError(
+            f"its data are of {data_date}, those of the list of {before.data_date}",
+            where="file",
+            allowed="files in the order of their dates, or --out-of-order",
+        )
+
+
+def lineage(generation: Generation, history: Sequence[Generation]) -> Iterator[Generation]:
+    """The generations whose files together made this one: itself first, the last one that replaced all before
+    it last."""
+    by_id = {one.id: one for one in history}
+    by_version = {one.version: one for one in history if one.version}
+    current: Generation | None = generation
+    while current is not None:
+        if current.mode == "rollback":
+            # It has the digest of what it repeats.
+            current = by_id.get(current.content)
+            continue
+        yield current
+        if current.mode == Mode.REPLACE:
+            return
+        current = by_version.get(current.version - 1)
+
+
+def new_date(mode: Mode, data_date: date | None, before: Generation | None) -> date | None:
+    """The day of a new generation's data: that of its file. A file that changes the list does not make it
+    older, nor of no known day."""
+    if mode is Mode.REPLACE or before is None or before.data_date is None:
+        return data_date
+    return before.data_date if data_date is None else max(data_date, before.data_date)
+
+
+def check_size(*, before: int, numbers: int, limits: Limits) -> None:
+    """Refuse a new generation that is empty, or much smaller than the one before: a file that was cut off, or
+    read with the wrong layout, looks like that."""
+    if not numbers and not limits.allow_empty:
+        raise InputError("the list would be empty", where="file", allowed="--yes, if it is meant to be")
+    lost = before - numbers
+    if lost > 0 and lost * 100 > limits.shrink_percent * before:
+        raise InputError(
+            f"the list would shrink from {before:,} to {numbers:,} numbers, by {lost * 100 / before:.1f} %",
+            where="file",
+            allowed=f"up to {limits.shrink_percent:g} %, or --shrink PERCENT if it is meant to",
+        )
