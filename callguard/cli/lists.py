@@ -8,9 +8,10 @@ import re
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import click
+import sqlalchemy as sa
 
 from callguard.cli import one_line, pass_settings
 from callguard.config import Settings
@@ -24,6 +25,8 @@ from callguard.lists.store import ListStore
 from callguard.lists.threads import SqlThreads
 from callguard.lists.writer import ListWriter, Reach, Written
 from callguard.screening.model import Category, Entry
+
+T = TypeVar("T")
 
 _UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
 _ALLOWED_EXPIRY = "such as 30d (h, d or w), 2027-01-31 (to its end, local time), or 2027-01-31T17:00+07:00"
@@ -69,7 +72,7 @@ def add(
     """
     new = NewEntry(
         number=EntryNumbers(settings.numbers).read(number),
-        added_by=_who(by),
+        added_by=who_asks(by),
         category=category,
         project=project,
         reason=reason,
@@ -101,7 +104,7 @@ def remove(
       callguard remove +6281234567890 --project bank --reason "asked to be called again"
     """
     target = EntryNumbers(settings.numbers).read(number)
-    who = _who(by)
+    who = who_asks(by)
     check_text("reason", reason)
     written = _write(
         settings,
@@ -124,7 +127,8 @@ def show(settings: Settings, *, number: str, as_json: bool) -> None:
       callguard show 081234567890
     """
     target = EntryNumbers(settings.numbers).read(number)
-    with _store(settings) as store:
+    with open_lists(settings) as engine:
+        store = ListStore(engine)
         hits, history = store.lookup(target), store.history(target)
     if as_json:
         found = {
@@ -165,7 +169,8 @@ def _expiry(text: str, now: datetime) -> datetime | None:
         return None
 
 
-def _who(by: str | None) -> str:
+def who_asks(by: str | None) -> str:
+    """Who is at it: the name given, or that of this command's user. Raises InputError."""
     if by is None:
         try:
             by = os.environ.get("SUDO_USER") or getpass.getuser()
@@ -176,38 +181,49 @@ def _who(by: str | None) -> str:
 
 
 @contextmanager
-def _store(settings: Settings) -> Iterator[ListStore]:
+def open_lists(settings: Settings) -> Iterator[sa.Engine]:
+    """The database that the settings name, with its tables. Raises SqlError."""
     engine = open_engine(settings.sql, settings.state)
     try:
         migrate(engine)
-        yield ListStore(engine)
+        yield engine
     finally:
         engine.dispose()
 
 
-def _write(settings: Settings, change: Callable[[ListWriter], Awaitable[Written]]) -> Written:
-    async def run(store: ListStore) -> Written:
+def with_writer(settings: Settings, engine: sa.Engine, work: Callable[[ListWriter], Awaitable[T]]) -> T:
+    """Do something with a writer of the lists, and of the Redis that the settings name."""
+
+    async def run() -> T:
         cache = ListCache(
             connect(settings.redis, settings.state), key=settings.redis.key, timeout=settings.redis.timeout
         )
         threads = SqlThreads(timeout=settings.sql.timeout, count=1)
         try:
-            return await change(ListWriter(store, cache, threads, embedded=not settings.redis.url))
+            return await work(ListWriter(ListStore(engine), cache, threads, embedded=not settings.redis.url))
         finally:
             threads.close()
             await cache.close()
 
-    with _store(settings) as store:
-        return asyncio.run(run(store))
+    return asyncio.run(run())
+
+
+def _write(settings: Settings, change: Callable[[ListWriter], Awaitable[Written]]) -> Written:
+    with open_lists(settings) as engine:
+        return with_writer(settings, engine, change)
 
 
 def _tell(written: Written, headline: str) -> None:
     click.echo(headline)
     for entry in written.entries:
         click.echo(one_line(f"  entry {entry.id}: {_told(entry)}"))
-    if hint := _REACHED[written.reach]:
-        why = f" ({written.why})" if written.why else ""
-        click.echo(one_line(f"callguard: {hint}{why}"), err=True)
+    tell_reach(written.reach, written.why)
+
+
+def tell_reach(reach: Reach, why: str) -> None:
+    """Say on standard error how far a change has come, where that is not everywhere."""
+    if hint := _REACHED[reach]:
+        click.echo(one_line(f"callguard: {hint}{f' ({why})' if why else ''}"), err=True)
 
 
 def _told(entry: Entry) -> str:

@@ -16,12 +16,15 @@ import sqlalchemy as sa
 
 from callguard.database import UtcTime, microseconds, ordered_write, snapshot
 from callguard.lists.entryfiles.checked import Row
+from callguard.lists.entryfiles.export import Kept
 from callguard.lists.model import Action
 from callguard.lists.tables import changes, entries
+from callguard.screening.model import Entry
 from callguard.screening.patterns import shape_of, shape_text
 
-BATCH = 2000
-"""Rows of one transaction: other writers wait for it some tens of milliseconds."""
+BATCH = 1000
+"""Rows of one transaction: other writers wait some ten milliseconds for it."""
+_PAGE = 2000
 
 _COLUMNS = (
     *("number", "category", "project", "reason", "source"),
@@ -124,6 +127,37 @@ def count_new(engine: sa.Engine, rows: Sequence[Row]) -> int:
     """How many entries add_rows would add now. Writes nothing."""
     with snapshot(engine) as connection:
         return len(_new(connection, rows))
+
+
+def kept_entries(
+    engine: sa.Engine,
+    *,
+    now: datetime,
+    project: str | None = None,
+    category: str | None = None,
+    everything: bool = False,
+) -> Iterator[Kept]:
+    """The entries in force at `now` (aware), all of one instant, in the order in which they were added.
+
+    Those of one project or category only, if that is given; an empty `project` means those that bind the
+    whole company. `everything`: also what is removed or expired.
+    """
+    wanted = []
+    if project is not None:
+        wanted.append(entries.c.project == project if project else entries.c.project.is_(None))
+    if category is not None:
+        wanted.append(entries.c.category == category)
+    if not everything:
+        wanted.append(entries.c.removed_at.is_(None))
+        wanted.append(sa.or_(entries.c.expires_at.is_(None), entries.c.expires_at > now))
+    shown = [column for column in entries.c if column.name not in {"removed_at", "shape"}]
+    page = sa.select(*shown, entries.c.removed_at).where(*wanted).order_by(entries.c.id).limit(_PAGE)
+    last = 0
+    with snapshot(engine) as connection:
+        while rows := connection.execute(page.where(entries.c.id > last)).all():
+            for *values, removed_at in rows:
+                yield Kept(Entry(*values), removed_at)
+            last = rows[-1].id
 
 
 def _new(connection: sa.Connection, rows: Iterable[Row]) -> list[Row]:

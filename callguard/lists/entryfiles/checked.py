@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -58,10 +58,10 @@ class Checker:
         defaults: Defaults,
         *,
         now: datetime,
-        days_from: datetime,
+        days_from: date,
         width: int | None,
     ) -> None:
-        """`now` and `days_from` (where days to an expiry begin) are aware.
+        """`now` is aware; days to an expiry are counted from `days_from`.
 
         `width`: how many columns the header has; a row that has more or fewer is refused, for its cells stand
         below other words than their own. None where there is no header: then a row may be shorter.

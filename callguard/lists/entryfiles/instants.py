@@ -28,8 +28,7 @@ def instant(text: str) -> int:
     1970. Raises InputError."""
     try:
         if _DAY.fullmatch(text):
-            following = date.fromisoformat(text) + timedelta(days=1)
-            return microseconds(datetime.combine(following, time()).astimezone(UTC))
+            return _end_of(date.fromisoformat(text))
         if _INSTANT.fullmatch(text):
             return microseconds(datetime.fromisoformat(text.upper()).astimezone(UTC))
     except (ValueError, OverflowError):
@@ -38,11 +37,16 @@ def instant(text: str) -> int:
 
 
 @lru_cache(maxsize=8192)
-def days_after(text: str, start: datetime) -> int:
-    """The instant so many days of 24 hours after an aware datetime, in microseconds since 1970.
+def days_after(text: str, start: date) -> int:
+    """The end of the day so many days after a day, in this computer's zone; in microseconds since 1970.
 
+    So a list that is exported anew every day, with a day less each time, says the same each time.
     Raises InputError.
     """
     if _DAYS.fullmatch(text) and 1 <= int(text) <= _MOST_DAYS:
-        return microseconds(start + timedelta(days=int(text)))
+        return _end_of(start + timedelta(days=int(text)))
     raise InputError(f"not a number of days: {text[:40]!a}", where="expires", allowed=ALLOWED_DAYS)
+
+
+def _end_of(day: date) -> int:
+    return microseconds(datetime.combine(day + timedelta(days=1), time()).astimezone(UTC))
