@@ -164,7 +164,7 @@ class Doctor:
                 newest = await self._threads.run(store.mark)
                 head = await cache.head()
                 try:
-                    mark = codec.decode_head(head) if head is not None else None
+                    mark = codec.decode_head(head).mark if head is not None else None
                 except ValueError:
                     mark = None
                 if mark is not None and mark.covers(newest):

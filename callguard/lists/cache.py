@@ -6,170 +6,226 @@ date, one wins and the others look again. Each script writes the head last, so t
 more than is there.
 """
 
-import asyncio
-import secrets
-from collections.abc import AsyncIterator, Awaitable, Mapping
-from contextlib import asynccontextmanager
-from typing import cast
+from collections.abc import Iterable, Mapping, Sequence
+from enum import IntEnum
+from types import NoneType
 
-import redis.asyncio
-import redis.exceptions
 from redis.typing import EncodableT
 
 from callguard.errors import CacheCold, CacheError, CacheEvicts
 from callguard.lists import codec
-from callguard.lists.model import Mark
-from callguard.screening.model import Entry
+from callguard.lists.blocks import BadBlock
+from callguard.lists.connection import UP_REMEDY, Client, Script, bounded, memory_of
+from callguard.lists.hits import registry_hits
+from callguard.lists.loading import Blocks, Build, Loader
+from callguard.lists.model import Catalogue, Mark, RegistryList
+from callguard.screening.model import Entry, Hits
 
-MARKER = "building"
-_BUILD_SECONDS = 60
-"""A half-built hash goes by itself, so long after its builder died."""
-_UP_REMEDY = "is Redis up, and redis.url right?"
+_ROUNDS = 3
+"""How often a look-up begins again because the catalogue changed: between two of them a list must have been
+switched."""
+_STEP = 100
+"""Fields that one step of a scan looks at, about: 0.1 ms of Redis's time."""
 
 _APPLY = """
 if redis.call('HGET', KEYS[1], 'head') ~= ARGV[1] then return 0 end
-for i = 3, #ARGV, 2 do
+local at = 5 + 2 * tonumber(ARGV[4])
+for i = 5, at - 1, 2 do
+  if redis.call('HGET', KEYS[1], ARGV[i]) ~= ARGV[i + 1] then return 2 end
+end
+for i = at, #ARGV, 2 do
   if ARGV[i + 1] == '' then redis.call('HDEL', KEYS[1], ARGV[i])
   else redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1]) end
 end
-redis.call('HSET', KEYS[1], 'head', ARGV[2])
+redis.call('HSET', KEYS[1], 'catalogue', ARGV[3], 'head', ARGV[2])
 return 1
 """
-"""KEYS: hash. ARGV: head as found, new head, then field and value in turn; an empty value deletes."""
+"""KEYS: hash. ARGV: head as found, new head, new catalogue, how many fields must be there, each of these with
+its value, then field and value in turn; an empty value deletes."""
 
 _SWAP = """
 local head = redis.call('HGET', KEYS[1], 'head')
-if (head or '') ~= ARGV[1] then redis.call('UNLINK', KEYS[2]) return 0 end
-if redis.call('HDEL', KEYS[2], ARGV[3]) == 0 then redis.call('UNLINK', KEYS[2]) return 0 end
-if redis.call('EXISTS', KEYS[1]) == 1 then redis.call('RENAME', KEYS[1], KEYS[3]) end
-redis.call('HSET', KEYS[2], 'head', ARGV[2])
+local counted = redis.call('HGET', KEYS[2], ARGV[4])
+if (head or '') ~= ARGV[1] or (counted or '0') ~= ARGV[5] then redis.call('UNLINK', KEYS[2]) return 0 end
+redis.call('HDEL', KEYS[2], ARGV[4])
+redis.call('HSET', KEYS[2], 'catalogue', ARGV[3], 'head', ARGV[2])
 redis.call('PERSIST', KEYS[2])
+if redis.call('EXISTS', KEYS[1]) == 1 then redis.call('RENAME', KEYS[1], KEYS[3]) end
 redis.call('RENAME', KEYS[2], KEYS[1])
 redis.call('UNLINK', KEYS[3])
 return 1
 """
-"""KEYS: hash, built hash, where the old one goes. ARGV: head as found (empty for none), new head, marker.
-The old one is moved aside and unlinked: RENAME over a large hash would free it while everyone waits."""
+"""KEYS: hash, built hash, where the old one goes. ARGV: head as found (empty for none), new head, new
+catalogue, counter of the built hash, what it must be. The old one is moved aside and unlinked: RENAME over a
+large hash would free it while everyone waits."""
 
+_SWEEP = """
+local head = redis.call('HGET', KEYS[1], 'head')
+if not head or not string.find(head, ARGV[1], 1, true) then return {'', 0} end
+local kept = {}
+for i = 5, #ARGV do kept[ARGV[i]] = true end
+local scan = redis.call('HSCAN', KEYS[1], ARGV[2], 'COUNT', ARGV[3])
+local dead = {}
+for i = 1, #scan[2], 2 do
+  local generation = string.match(scan[2][i], '^[bgt]:(%d+)')
+  if generation and not kept[generation] and tonumber(generation) <= tonumber(ARGV[4]) then
+    dead[#dead + 1] = scan[2][i]
+  end
+end
+if #dead > 0 then redis.call('HDEL', KEYS[1], unpack(dead)) end
+return {scan[1], #dead}
+"""
+"""KEYS: hash. ARGV: tag that the head must have, cursor, count, the largest generation that may go, and the
+generations that stay. Returns the next cursor (empty if the head is another) and how many fields went."""
 
-@asynccontextmanager
-async def _bounded(seconds: float) -> AsyncIterator[None]:
-    """Turn every failure, and the passing of so many seconds, into CacheError."""
-    try:
-        async with asyncio.timeout(seconds):
-            yield
-    except TimeoutError as error:
-        raise CacheError(f"no answer in {seconds} s", remedy=_UP_REMEDY) from error
-    except redis.exceptions.AuthenticationError as error:
-        raise CacheError(
-            str(error), remedy="correct the user in redis.url, or redis.password_file"
-        ) from error
-    except redis.exceptions.ConnectionError as error:
-        raise CacheError(str(error), remedy=_UP_REMEDY) from error
-    except redis.exceptions.OutOfMemoryError as error:
-        raise CacheError(str(error), remedy="raise Redis's maxmemory") from error
-    except redis.exceptions.RedisError as error:
-        raise CacheError(str(error)) from error
-    except OSError as error:
-        raise CacheError(error.strerror or str(error), remedy=_UP_REMEDY) from error
-    except (TypeError, ValueError, LookupError, AttributeError) as error:
-        # What the client raises on replies of something that only looks like Redis.
-        raise CacheError(f"an answer that is none of Redis: {error}", remedy=_UP_REMEDY) from error
+_NAMES = """
+local scan = redis.call('HSCAN', KEYS[1], ARGV[1], 'COUNT', ARGV[2])
+local names = {}
+for i = 1, #scan[2], 2 do names[#names + 1] = scan[2][i] end
+return {scan[1], names}
+"""
+"""KEYS: hash. ARGV: cursor, count. HSCAN alone would send all values, too."""
 
 
 class CacheDamaged(CacheCold):
     """A field cannot be read: only a rebuild helps."""
 
 
-class Build:
-    """A hash that is being built beside the live one."""
+class Applied(IntEnum):
+    """What became of a change to the hash."""
 
-    def __init__(self, client: redis.asyncio.Redis, key: str, timeout: float) -> None:
-        self._client = client
-        self._timeout = timeout
-        self.key = f"{key}:build:{secrets.token_hex(8)}"
-        # The marker goes in first. A hash that is evicted half-built, and begun again by the next fields,
-        # has none, and never goes live.
-        self._fields: dict[EncodableT, EncodableT] = {MARKER: b"1"}
-
-    async def add(self, entries: Mapping[str, tuple[Entry, ...]]) -> None:
-        """Add the entries of some numbers. Raises CacheError."""
-        for number, of_number in entries.items():
-            self._fields[codec.number_field(number)] = codec.encode_entries(of_number)
-        async with _bounded(self._timeout), self._client.pipeline() as pipeline:
-            pipeline.hset(self.key, mapping=self._fields)
-            pipeline.expire(self.key, _BUILD_SECONDS)
-            await pipeline.execute()
-        self._fields = {}
-
-    async def discard(self) -> None:
-        """Throw it away. Raises CacheError."""
-        async with _bounded(self._timeout):
-            await self._client.unlink(self.key)
+    MOVED = 0
+    """Nothing: the head was no longer as it was found."""
+    DONE = 1
+    NOT_LOADED = 2
+    """Nothing: a generation of the new catalogue is not loaded."""
 
 
 class ListCache:
     """The hash of lists in one Redis."""
 
-    def __init__(self, client: redis.asyncio.Redis, *, key: str, timeout: float) -> None:
+    def __init__(self, client: Client, *, key: str, timeout: float) -> None:
         """`timeout`: seconds for one command, with its connection."""
         self._client = client
         self._key = key
         self._timeout = timeout
-        self._apply = client.register_script(_APPLY)
-        self._swap = client.register_script(_SWAP)
+        self._loader = Loader(client, key, timeout=timeout)
+        self._apply, self._swap = Script(_APPLY), Script(_SWAP)
+        self._sweep, self._names = Script(_SWEEP), Script(_NAMES)
+        self._tag, self._catalogue = "", Catalogue()
+        self._raw_head, self._head = b"", codec.Head(Mark("", 0, 0), "")
 
-    async def lookup(self, number: str) -> tuple[Mark, tuple[Entry, ...]]:
-        """The version of the lists and a number's entries (E.164), of one instant.
+    async def lookup(self, number: str) -> tuple[Mark, Hits]:
+        """The version of the lists, and what all of them say about a number (E.164), of one instant.
 
         Raises CacheCold if there is no head, CacheDamaged if a field cannot be read, and another CacheError
         if Redis fails.
         """
-        fields = [codec.HEAD, codec.number_field(number)]
-        async with _bounded(self._timeout):
-            match await cast("Awaitable[object]", self._client.hmget(self._key, fields)):
-                case [None, _]:
-                    raise CacheCold("no lists are there")
-                case [bytes() as head, (bytes() | None) as entries]:
-                    pass
-                case answer:
-                    raise CacheError(f"an answer that is none of Redis: {answer!r:.40}", remedy=_UP_REMEDY)
-        try:
-            mark = codec.decode_head(head)
-            return mark, () if entries is None else codec.decode_entries(number, entries)
-        except codec.Undecodable as error:
-            raise CacheDamaged(f"a field cannot be read: {error}") from error
+        async with bounded(self._timeout):
+            try:
+                for _ in range(_ROUNDS):
+                    tag, catalogue = self._tag, self._catalogue
+                    fields = codec.fields_of(number, catalogue)
+                    head, *values = await self._get([codec.HEAD, *fields])
+                    found = self._decoded(head)
+                    if found.tag == tag:
+                        return found.mark, _hits(number, catalogue, found.mark, fields, values)
+                    await self._learn()
+            except (codec.Undecodable, BadBlock) as error:
+                raise CacheDamaged(f"a field cannot be read: {error}") from error
+        raise CacheCold("the lists change faster than they can be read")
 
     async def head(self) -> bytes | None:
         """The head as it is, to compare with later; None if there is none. Raises CacheError."""
-        async with _bounded(self._timeout):
-            return await cast("Awaitable[bytes | None]", self._client.hget(self._key, codec.HEAD))
+        return (await self.fields([codec.HEAD]))[0]
 
-    async def apply(self, found: bytes, mark: Mark, entries: Mapping[str, tuple[Entry, ...]]) -> bool:
-        """Replace the entries of some numbers and put the head to `mark`, in one step.
+    async def fields(self, names: Sequence[str]) -> list[bytes | None]:
+        """Some fields as they are in one instant, None for one that is not there. Raises CacheError."""
+        async with bounded(self._timeout):
+            return await self._get(names)
 
-        Does nothing and returns False if the head is no longer as it was found. Raises CacheError.
+    async def names(self, cursor: str = "0") -> tuple[str, list[str]]:
+        """A step of a walk through the names of all fields: the next cursor, `0` at the end, and some names.
+
+        Every field that is there all the while is named, some perhaps twice. Raises CacheError.
         """
-        values: list[EncodableT] = [found, codec.encode_head(mark)]
+        async with bounded(self._timeout):
+            following, names = await self._names.run(self._client, [self._key], [cursor, _STEP])
+            return following.decode(), [name.decode(errors="backslashreplace") for name in names]
+
+    async def apply(
+        self, found: bytes, mark: Mark, catalogue: Catalogue, entries: Mapping[str, tuple[Entry, ...]]
+    ) -> Applied:
+        """Replace the entries of some numbers and patterns, and put catalogue and head, in one step.
+
+        Does nothing if the head is no longer as it was found, or if a generation of the catalogue is not
+        loaded. Raises CacheError.
+        """
+        loaded = [registry for registry in catalogue.registries if registry.generation]
+        values: list[EncodableT] = [
+            found,
+            codec.encode_head(mark, catalogue),
+            codec.encode_catalogue(catalogue),
+            len(loaded),
+        ]
+        for registry in loaded:
+            values += [codec.loaded_field(registry.generation), registry.blocks]
         for number, of_number in entries.items():
             values += [codec.number_field(number), codec.encode_entries(of_number) if of_number else b""]
-        async with _bounded(self._timeout):
-            return bool(await self._apply(keys=[self._key], args=values))
+        async with bounded(self._timeout):
+            return Applied(await self._apply.run(self._client, [self._key], values))
+
+    async def not_loaded(self, catalogue: Catalogue) -> list[RegistryList]:
+        """The registry lists of a catalogue whose generation is not loaded. Raises CacheError."""
+        wanted = [registry for registry in catalogue.registries if registry.generation]
+        if not wanted:
+            return []
+        found = await self.fields([codec.loaded_field(registry.generation) for registry in wanted])
+        return [
+            registry
+            for registry, blocks in zip(wanted, found, strict=True)
+            if blocks != b"%d" % registry.blocks
+        ]
+
+    async def load(self, generation: int, chunks: Blocks) -> int:
+        """Load a generation beside those in force, as Loader.load does: it is looked at only once a catalogue
+        that names it is applied."""
+        return await self._loader.load(generation, chunks)
+
+    async def unload(self, tag: str, cursor: str, *, newest: int, kept: Iterable[int]) -> tuple[str, int]:
+        """A step of unloading all generations up to `newest` but those kept: the next cursor, `0` at the end,
+        and how many fields went.
+
+        Nothing is done, and the cursor is empty, unless the head has the tag: then the catalogue's own
+        generations are among those kept, and no reader can miss anything. Raises CacheError.
+        """
+        async with bounded(self._timeout):
+            following, gone = await self._sweep.run(
+                self._client, [self._key], [tag, cursor, _STEP, newest, *kept]
+            )
+            return following.decode(), int(gone)
 
     def build(self) -> Build:
         """Begin a new hash beside the live one."""
-        return Build(self._client, self._key, self._timeout)
+        return Build(self._client, self._key, timeout=self._timeout)
 
-    async def swap(self, build: Build, found: bytes | None, mark: Mark) -> bool:
-        """Make a built hash the live one, with the head `mark`, in one step.
+    async def swap(self, build: Build, found: bytes | None, mark: Mark, catalogue: Catalogue) -> bool:
+        """Make a built hash the live one, with this head and catalogue, in one step.
 
         Throws the built one away and returns False if the live head is no longer as it was found, or if a
         part of the built one was lost. Raises CacheError.
         """
+        await build.pouring.flush()
         keys = [self._key, build.key, f"{build.key}:old"]
-        values: list[EncodableT] = [found or b"", codec.encode_head(mark), MARKER]
-        async with _bounded(self._timeout):
-            return bool(await self._swap(keys=keys, args=values))
+        values: list[EncodableT] = [
+            found or b"",
+            codec.encode_head(mark, catalogue),
+            codec.encode_catalogue(catalogue),
+            build.pouring.counter,
+            build.pouring.batches,
+        ]
+        async with bounded(self._timeout):
+            return bool(await self._swap.run(self._client, keys, values))
 
     async def check_policy(self) -> None:
         """Raise CacheEvicts, saying what to set, if this Redis may throw lists away to make room for others.
@@ -177,15 +233,66 @@ class ListCache:
         The guard would notice and ask SQL; but lists that vanish again and again are slow, and a sign that
         this Redis is too small.
         """
-        async with _bounded(self._timeout):
-            memory = await self._client.info("memory")
-        policy = str(memory.get("maxmemory_policy", "noeviction"))
-        if int(memory.get("maxmemory", 0)) > 0 and policy != "noeviction":
-            raise CacheEvicts(
-                f"it evicts keys (maxmemory-policy {policy})",
-                remedy="set maxmemory-policy to noeviction, or give callguard a Redis of its own",
-            )
+        async with bounded(self._timeout):
+            nodes = await memory_of(self._client)
+        for memory in nodes:
+            policy = str(memory.get("maxmemory_policy", "noeviction"))
+            if int(memory.get("maxmemory", 0)) > 0 and policy != "noeviction":
+                raise CacheEvicts(
+                    f"it evicts keys (maxmemory-policy {policy})",
+                    remedy="set maxmemory-policy to noeviction, or give callguard a Redis of its own",
+                )
 
     async def close(self) -> None:
         """Close the connections."""
         await self._client.aclose()
+
+    async def _get(self, names: Sequence[str]) -> list[bytes | None]:
+        values: object = await self._client.hmget(self._key, list(names))
+        if (
+            isinstance(values, list)
+            and len(values) == len(names)
+            and all(isinstance(value, bytes | NoneType) for value in values)
+        ):
+            return values
+        raise CacheError(f"an answer that is none of Redis: {values!r:.40}", remedy=UP_REMEDY)
+
+    def _decoded(self, raw: bytes | None) -> codec.Head:
+        """The head that is there; most of the time it is the one seen last."""
+        if raw is None:
+            raise CacheCold("no lists are there")
+        if raw != self._raw_head:
+            self._raw_head, self._head = raw, codec.decode_head(raw)
+        return self._head
+
+    async def _learn(self) -> None:
+        """Read the catalogue that belongs to the head."""
+        head, raw = await self._get([codec.HEAD, codec.CATALOGUE])
+        tag = self._decoded(head).tag
+        catalogue = codec.decode_catalogue(raw or b"")
+        if codec.tag_of(catalogue) != tag:
+            raise codec.Undecodable("a catalogue that is not the head's")
+        self._tag, self._catalogue = tag, catalogue
+
+
+def _hits(
+    number: str, catalogue: Catalogue, mark: Mark, fields: Sequence[str], values: Sequence[bytes | None]
+) -> Hits:
+    """What the values of codec.fields_of say."""
+    entries: list[Entry] = []
+    blocks: list[bytes | None] = []
+    several = False
+    for field, value in zip(fields, values, strict=True):
+        if field[0] == "b":
+            blocks.append(value)
+        elif value is not None:
+            several = bool(entries)
+            entries += codec.decode_entries(f"+{field[2:]}", value)
+    if several:
+        entries.sort(key=lambda entry: entry.id)
+    return Hits(
+        entries=tuple(entries),
+        position=mark.position,
+        origin="redis",
+        registries=registry_hits(number, catalogue, blocks),
+    )

@@ -8,6 +8,7 @@ The hash (its key is the setting redis.key) has:
     n:<pattern>             the same for a pattern, such as n:6221* or n:1201XXXXXXX
     b:<generation>:<block>  the numbers of one block of a registry list's generation, as blocks.py writes them
     g:<generation>          how many blocks the generation has; there only once all of them are
+    t:<generation>:<random> how many batches of it a loader has sent, while it loads (loading.py)
 
 as JSON (but for the blocks), an entry as [id, category, project, reason, source, added by, added at, expires
 at], with instants in microseconds since 1970 and null for none. One HMGET reads the head and all that may
@@ -69,6 +70,11 @@ def block_field(generation: int, block: int) -> str:
 def loaded_field(generation: int) -> str:
     """The field that says that all blocks of a generation are there."""
     return f"g:{generation}"
+
+
+def counter_field(generation: int, loader: str) -> str:
+    """The field in which one loader of a generation counts its batches."""
+    return f"t:{generation}:{loader}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +170,7 @@ def encode_entries(entries: Sequence[Entry]) -> bytes:
 
 
 def decode_entries(number: str, raw: bytes) -> tuple[Entry, ...]:
-    """Read the field of an E.164 number or a pattern. Raises Undecodable if anything is not as it should be."""
+    """Read the field of an E.164 number or a pattern. Raises Undecodable unless all is as it should be."""
     rows = _loads(raw)
     if not isinstance(rows, list) or not rows:
         raise Undecodable("not a list of entries")

@@ -134,12 +134,12 @@ class GuardedLists:
         )
 
     async def _from_redis(self, number: str, newest: Mark) -> Hits:
-        mark, entries = await self._cache.lookup(number)
+        mark, hits = await self._cache.lookup(number)
         # SQL may have been seen further on while Redis was asked; that question came before.
         if not mark.covers(newest):
             raise CacheCold(_shortfall(mark, newest))
         self._answers["redis"] += 1
-        return Hits(entries=entries, position=mark.position, origin="redis")
+        return hits
 
     async def _watch(self) -> NoReturn:
         pause = self._poll_seconds

@@ -1,8 +1,10 @@
-"""The internal lists in SQL: the truth. Every write adds to the change log in its own transaction.
+"""The lists in SQL, the truth: the internal lists' entries, and what every list says about a number.
 
-All of it blocks, and raises SqlError; asyncio code calls it through SqlThreads.
+Every write adds to the change log in its own transaction. All of it blocks, and raises SqlError; asyncio code
+calls it through SqlThreads.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,22 +14,54 @@ import sqlalchemy as sa
 
 from callguard.database import meta, microseconds, ordered_write, snapshot
 from callguard.errors import SqlError
-from callguard.lists.model import Action, Change, Mark, NewEntry
-from callguard.lists.tables import changes, entries
-from callguard.screening.model import Entry, Hits
+from callguard.lists.blocks import BadBlock, number_of
+from callguard.lists.blockstore import BlockStore
+from callguard.lists.hits import registry_hits
+from callguard.lists.model import Action, Catalogue, Change, Mark, NewEntry, RegistryList
+from callguard.lists.tables import blocks, changes, entries, generations, registries
+from callguard.screening.model import Entry, Hits, RegistryHit
+from callguard.screening.patterns import patterns_for, shape_from, shape_of, shape_text
 
 Entries = Mapping[str, tuple[Entry, ...]]
-"""Number -> its entries in force, expired ones too, in the order of their ids; empty if there are none."""
+"""Number or pattern -> its entries in force, expired ones too, in the order of their ids; empty if there are
+none."""
 
-_ENTRY = tuple(column for column in entries.c if column.name != "removed_at")
+_ENTRY = tuple(column for column in entries.c if column.name not in {"removed_at", "shape"})
 _IN_FORCE = entries.c.removed_at.is_(None)
 _MARK = sa.select(
     sa.select(meta.c.value).where(meta.c.key == "database").scalar_subquery(),
     sa.select(changes.c.position).order_by(changes.c.position.desc()).limit(1).scalar_subquery(),
     sa.select(changes.c.at).order_by(changes.c.position.desc()).limit(1).scalar_subquery(),
 )
-_OF_NUMBER = (
-    sa.select(*_ENTRY).where(entries.c.number == sa.bindparam("of"), _IN_FORCE).order_by(entries.c.id)
+_OF_NUMBERS = (
+    sa.select(*_ENTRY)
+    .where(entries.c.number.in_(sa.bindparam("of", expanding=True)), _IN_FORCE)
+    .order_by(entries.c.id)
+)
+_REGISTRIES: sa.Select[Any] = (
+    sa.select(
+        registries.c.id,
+        registries.c.name,
+        registries.c.jurisdiction,
+        registries.c.kind,
+        registries.c.calling_code,
+        registries.c.coverage,
+        registries.c.allowed_age_days,
+        generations.c.id.label("generation"),
+        generations.c.version,
+        generations.c.content,
+        generations.c.block_size,
+        generations.c.data_date,
+        generations.c.numbers,
+        generations.c.blocks,
+    )
+    .select_from(registries.outerjoin(generations, registries.c.generation == generations.c.id))
+    .where(registries.c.dropped_at.is_(None))
+    .order_by(registries.c.id)
+)
+_SHAPES = sa.select(entries.c.shape).where(entries.c.shape.is_not(None), _IN_FORCE).distinct()
+_BLOCKS = sa.select(blocks.c.content, blocks.c.block, blocks.c.data).where(
+    sa.tuple_(blocks.c.content, blocks.c.block).in_(sa.bindparam("of", expanding=True))
 )
 
 
@@ -38,15 +72,31 @@ class Delta:
     mark: Mark
     """The mark that one arrives at. It is the newest, unless `more`."""
     entries: Entries
-    """Every number that changed, with its entries as they are now: never older than `mark`."""
+    """Every number and pattern that changed, with its entries as they are now: never older than `mark`."""
+    catalogue: Catalogue
+    """As it is now, likewise."""
     more: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Generations:
+    """Which generations of registry lists there is a use for."""
+
+    catalogue: Catalogue
+    loading: tuple[int, ...]
+    """The ids of those that an importer works on."""
+    newest: int
+    """The largest id there is; 0 if there is none."""
+
+
 class ListStore:
-    """The internal lists of one database."""
+    """The lists of one database."""
 
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
+        self.blocks = BlockStore(engine)
+        # One assignment, so that threads need no lock: the worst is that two of them read the same.
+        self._known: tuple[Mark, Catalogue] | None = None
 
     def add(self, new: NewEntry) -> tuple[Entry, bool]:
         """Add an entry, unless one in force says the very same already (whoever added it).
@@ -69,7 +119,12 @@ class ListStore:
             if found is not None:
                 return Entry(**found._mapping), False
             at = datetime.now(UTC)
-            values |= {"added_by": new.added_by, "added_at": at}
+            shape = shape_of(new.number)
+            values |= {
+                "added_by": new.added_by,
+                "added_at": at,
+                "shape": None if shape is None else shape_text(shape),
+            }
             row = connection.execute(entries.insert().values(values).returning(*_ENTRY)).one()
             entry = Entry(**row._mapping)
             _log(connection, Action.ADD, [entry], at=at, who=new.added_by, why=new.reason)
@@ -101,18 +156,40 @@ class ListStore:
         with snapshot(self._engine) as connection:
             return _mark(connection)
 
-    def lookup(self, number: str) -> Hits:
-        """The number's entries in force, and the version of the lists that they are of."""
+    def version(self) -> tuple[Mark, Catalogue]:
+        """The version of the lists now, and what there is to look a number up in."""
         with snapshot(self._engine) as connection:
-            found = connection.execute(_OF_NUMBER, {"of": number}).all()
+            mark = _mark(connection)
+            return mark, self._catalogue(connection, mark)
+
+    def catalogue(self) -> Catalogue:
+        """What there is to look a number up in now."""
+        return self.version()[1]
+
+    def lookup(self, number: str) -> Hits:
+        """What all lists say about a number (E.164), and the version of the lists that says it.
+
+        The entries in force of the number and of every pattern that it matches, in the order of their ids.
+        """
+        with snapshot(self._engine) as connection:
+            mark = _mark(connection)
+            catalogue = self._catalogue(connection, mark)
+            of = [number, *patterns_for(number, catalogue.shapes)]
+            found = connection.execute(_OF_NUMBERS, {"of": of}).all()
             return Hits(
                 entries=tuple(Entry(**row._mapping) for row in found),
-                position=_mark(connection).position,
+                position=mark.position,
                 origin="sql",
+                registries=_registry_hits(connection, number, catalogue),
             )
 
+    def lookup_entries(self, numbers: Sequence[str]) -> tuple[Mark, Entries]:
+        """The version of the lists, and the entries in force of some numbers and patterns themselves."""
+        with snapshot(self._engine) as connection:
+            return _mark(connection), _entries(connection, numbers)
+
     def history(self, number: str) -> tuple[Change, ...]:
-        """Every change that concerned the number, oldest first."""
+        """Every change that concerned the number's (or the pattern's) own entries, oldest first."""
         joined = changes.join(entries, changes.c.entry == entries.c.id)
         chosen = sa.select(changes, *(column.label(f"entry_{column.name}") for column in _ENTRY))
         statement = chosen.select_from(joined).where(changes.c.number == number).order_by(changes.c.position)
@@ -147,15 +224,21 @@ class ListStore:
                 .limit(limit)
             ).all()
             if not rows:
-                return Delta(mark=now, entries={}, more=False)
+                return Delta(mark=now, entries={}, catalogue=self._catalogue(connection, now), more=False)
             last = rows[-1]
             arrived = Mark(now.database, last.position, microseconds(last.at))
-            numbers = sorted({row.number for row in rows})
-            return Delta(mark=arrived, entries=_entries(connection, numbers), more=arrived != now)
+            # A change to a registry list names no number.
+            numbers = sorted({row.number for row in rows if row.number is not None})
+            return Delta(
+                mark=arrived,
+                entries=_entries(connection, numbers),
+                catalogue=self._catalogue(connection, now),
+                more=arrived != now,
+            )
 
     def chunk(self, after: str, limit: int = 2000) -> Entries:
-        """The entries in force of the next `limit` numbers after a number (first: the empty string), in the
-        database's order of numbers; empty after the last."""
+        """The entries in force of the next `limit` numbers and patterns after one of them (first: the empty
+        string), in the database's order; empty after the last."""
         following = (
             sa.select(entries.c.number)
             .where(_IN_FORCE, entries.c.number > after)
@@ -165,6 +248,35 @@ class ListStore:
         )
         with snapshot(self._engine) as connection:
             return _entries(connection, connection.execute(following).scalars().all())
+
+    def count(self) -> int:
+        """How many numbers and patterns have entries in force."""
+        statement = sa.select(sa.func.count(entries.c.number.distinct())).where(_IN_FORCE)
+        with snapshot(self._engine) as connection:
+            return int(connection.execute(statement).scalar_one())
+
+    def generations(self) -> Generations:
+        """Which generations are in force or may come into force."""
+        loading = sa.select(generations.c.id).where(generations.c.state == "loading")
+        with snapshot(self._engine) as connection:
+            return Generations(
+                catalogue=self._catalogue(connection, _mark(connection)),
+                loading=tuple(connection.execute(loading).scalars()),
+                newest=connection.execute(sa.select(sa.func.max(generations.c.id))).scalar() or 0,
+            )
+
+    def _catalogue(self, connection: sa.Connection, mark: Mark) -> Catalogue:
+        """The catalogue of the snapshot's mark: every change to it has its row in the change log."""
+        known = self._known
+        if known is None or known[0] != mark:
+            shapes = sorted(shape_from(text) for text in connection.execute(_SHAPES).scalars())
+            rows = connection.execute(_REGISTRIES).all()
+            known = (
+                mark,
+                Catalogue(registries=tuple(_registry_list(row) for row in rows), shapes=tuple(shapes)),
+            )
+            self._known = known
+        return known[1]
 
 
 def _mark(connection: sa.Connection) -> Mark:
@@ -181,10 +293,36 @@ def _passed(connection: sa.Connection, mark: Mark) -> bool:
     return at is not None and microseconds(at) == mark.at
 
 
+def _registry_list(row: sa.Row[Any]) -> RegistryList:
+    values = {**row._mapping, "coverage": tuple(json.loads(row.coverage))}
+    if row.generation is None:
+        # Nothing was imported yet: the model's own values for that.
+        values = {name: value for name, value in values.items() if name in _ALWAYS}
+    return RegistryList(**values)
+
+
+_ALWAYS = {"id", "name", "jurisdiction", "kind", "calling_code", "coverage", "allowed_age_days"}
+
+
+def _registry_hits(connection: sa.Connection, number: str, catalogue: Catalogue) -> tuple[RegistryHit, ...]:
+    wanted = [
+        (registry.content, number_of(number) // registry.block_size)
+        for registry in catalogue.registries
+        if registry.generation and registry.concerns(number)
+    ]
+    rows = connection.execute(_BLOCKS, {"of": wanted}) if wanted else ()
+    found = {(content, block): bytes(data) for content, block, data in rows}
+    try:
+        return registry_hits(number, catalogue, [found.get(one) for one in wanted])
+    except BadBlock as error:
+        raise SqlError(
+            f"a block of a registry list is damaged: {error}", remedy="import the list again"
+        ) from error
+
+
 def _entries(connection: sa.Connection, numbers: Sequence[str]) -> Entries:
     found: dict[str, tuple[Entry, ...]] = dict.fromkeys(numbers, ())
-    statement = sa.select(*_ENTRY).where(entries.c.number.in_(numbers), _IN_FORCE).order_by(entries.c.id)
-    for row in connection.execute(statement):
+    for row in connection.execute(_OF_NUMBERS, {"of": numbers}):
         found[row.number] += (Entry(**row._mapping),)
     return found
 

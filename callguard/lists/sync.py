@@ -1,21 +1,25 @@
 """Keep the hash in Redis equal to SQL, whoever else does it at the same time."""
 
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
 from functools import partial
 
-from callguard.errors import CacheError
+from callguard.errors import CacheError, SqlError
 from callguard.lists import codec
-from callguard.lists.cache import ListCache
-from callguard.lists.model import Mark
+from callguard.lists.cache import Applied, ListCache
+from callguard.lists.model import Mark, RegistryList
 from callguard.lists.store import ListStore
 from callguard.lists.threads import SqlThreads
+
+Progress = Callable[[int, int], None]
+"""Called with the fields done and the fields in all, both about right while others write."""
 
 
 class Synchroniser:
     """Brings the hash from whatever it is to what SQL holds.
 
-    Fields may for a moment be newer than the head says, never older: entries are read from SQL after the
-    mark that the head will show.
+    Fields may for a moment be newer than the head says, never older: entries and catalogue are read from SQL
+    after the mark that the head will show.
     """
 
     def __init__(self, store: ListStore, cache: ListCache, threads: SqlThreads) -> None:
@@ -23,25 +27,31 @@ class Synchroniser:
         self._cache = cache
         self._threads = threads
 
-    async def catch_up(self, newest: Mark | None = None) -> Mark | None:
+    async def catch_up(self, newest: Mark | None = None, *, load: bool = True) -> Mark | None:
         """Apply the change log from the head's mark on, in order; the mark arrived at.
 
         None if there is no head, or none that the change log leads on from: only a rebuild helps. With
-        `newest`, what SQL was last seen at, SQL is not asked while the head says the same.
-        Raises CacheError or SqlError.
+        `newest`, what SQL was last seen at, SQL is not asked while the head says the same. A generation of a
+        registry list that came into force and is not loaded yet is loaded, which may take seconds; without
+        `load`, None is returned instead. Raises CacheError or SqlError.
         """
         while True:
             found = await self._cache.head()
-            mark = _decoded(found)
+            mark = _mark(found)
             if found is None or mark is None or mark == newest:
                 return mark
             delta = await self._threads.run(partial(self._store.since, mark))
             if delta is None or delta.mark == mark:
                 return None if delta is None else mark
             # If another process was faster, the head has moved: look again.
-            await self._cache.apply(found, delta.mark, delta.entries)
+            applied = await self._cache.apply(found, delta.mark, delta.catalogue, delta.entries)
+            if applied is Applied.NOT_LOADED:
+                if not load:
+                    return None
+                for registry in await self._cache.not_loaded(delta.catalogue):
+                    await self._cache.load(registry.generation, self._blocks(registry))
 
-    async def rebuild(self) -> bool:
+    async def rebuild(self, progress: Progress | None = None) -> bool:
         """Build the hash anew from SQL and put it live; False if another process changed the head meanwhile.
 
         Calls go on being answered by the old hash, where that is to be trusted. What changes in SQL while
@@ -49,23 +59,66 @@ class Synchroniser:
         Raises CacheError or SqlError.
         """
         found = await self._cache.head()
-        mark = await self._threads.run(self._store.mark)
+        mark, catalogue = await self._threads.run(self._store.version)
+        registries = [registry for registry in catalogue.registries if registry.generation]
+        done, in_all = 0, 0
+        if progress is not None:
+            in_all = await self._threads.run(self._store.count) + sum(each.blocks for each in registries)
+            progress(0, in_all)
         build = self._cache.build()
         try:
-            await build.add({})
             after = ""
             while entries := await self._threads.run(partial(self._store.chunk, after)):
                 await build.add(entries)
                 *_, after = entries
-            return await self._cache.swap(build, found, mark)
+                done += len(entries)
+                if progress is not None:
+                    progress(done, in_all)
+            for registry in registries:
+                async for chunk in self._blocks(registry):
+                    await build.add_blocks(registry.generation, chunk)
+                    done += len(chunk)
+                    if progress is not None:
+                        progress(done, in_all)
+                await build.add_loaded(registry.generation, registry.blocks)
+            return await self._cache.swap(build, found, mark, catalogue)
         except BaseException:
             with suppress(CacheError):
                 await build.discard()
             raise
 
+    async def unload_dead(self) -> int | None:
+        """Take out of Redis, gently, the blocks of all generations that are neither in force nor loading; how
+        many fields went.
 
-def _decoded(head: bytes | None) -> Mark | None:
+        None if Redis is not of the same catalogue as SQL, or no longer: it is to be tried again later.
+        Raises CacheError or SqlError.
+        """
+        generations = await self._threads.run(self._store.generations)
+        in_force = (registry.generation for registry in generations.catalogue.registries)
+        tag, kept = codec.tag_of(generations.catalogue), {*in_force, *generations.loading}
+        cursor, gone = "0", 0
+        while True:
+            cursor, went = await self._cache.unload(tag, cursor, newest=generations.newest, kept=kept)
+            gone += went
+            if cursor in {"", "0"}:
+                return gone if cursor else None
+
+    async def _blocks(self, registry: RegistryList) -> AsyncIterator[Sequence[tuple[int, bytes]]]:
+        """All blocks of a list's generation, in chunks. Raises SqlError, also if some are missing."""
+        chunks, count = self._store.blocks.chunks(registry.content), 0
+        while chunk := await self._threads.run(partial(next, chunks, ())):
+            count += len(chunk)
+            yield chunk
+        if count != registry.blocks:
+            raise SqlError(
+                f"{count} blocks of list {registry.name} are there, of {registry.blocks}",
+                remedy="if no import runs, import the list again or roll it back",
+            )
+
+
+def _mark(head: bytes | None) -> Mark | None:
     try:
-        return None if head is None else codec.decode_head(head)
+        return None if head is None else codec.decode_head(head).mark
     except codec.Undecodable:
         return None

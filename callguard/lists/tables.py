@@ -53,7 +53,8 @@ changes = sa.Table(
 """The change log, in the order of `position`: each write's row is in the write's own transaction.
 
 A position is never used twice, and becomes visible only after all smaller ones (database.ordered_write);
-a gap is an undone write. A row has an entry and its number, or a registry list, and with `switch` its generation.
+a gap is an undone write. A row has an entry and its number, or a registry list, and with `switch` its
+generation.
 """
 
 registries = sa.Table(
@@ -73,8 +74,9 @@ registries = sa.Table(
     sa.Column("dropped_at", UtcTime),
     sqlite_autoincrement=True,
 )
-"""The registry lists; `generation` is the one in force (no foreign key: the two tables name each other). `coverage` is a JSON list of prefixes, `layout` the
-JSON of how the registry's files are read (formats). A name is used again only after `dropped_at`."""
+"""The registry lists; `generation` is the one in force (no foreign key: the two tables name each other).
+`coverage` is a JSON list of prefixes, `layout` the JSON of how the registry's files are read (formats).
+A name is used again only after `dropped_at`."""
 
 sa.Index(
     "uq_registries_name",

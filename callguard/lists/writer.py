@@ -68,7 +68,7 @@ class ListWriter:
     async def catch_up(self) -> tuple[Reach, str]:
         """Bring what is in SQL to Redis: how far it has come, and what happened to an unreachable Redis."""
         try:
-            mark = await self._sync.catch_up()
+            mark = await self._sync.catch_up(load=False)
         except (CacheError, SqlError) as error:
             return self._unreached(error), str(error)
         return Reach.COLD if mark is None else Reach.EVERYWHERE, ""

@@ -8,8 +8,9 @@ import sqlalchemy as sa
 
 from callguard.config import RedisSettings
 from callguard.errors import CacheCold, CacheError
+from callguard.lists.cache import Applied
 from callguard.lists.codec import HEAD, encode_head
-from callguard.lists.model import NewEntry
+from callguard.lists.model import Catalogue, NewEntry
 from callguard.lists.writer import Reach
 from callguard.screening.model import Entry
 from tests.rig.lists import Lists
@@ -22,7 +23,7 @@ NUMBERS = [f"+62812{index:06}" for index in range(30)]
 
 async def held(lists: Lists) -> Mapping[str, tuple[Entry, ...]]:
     """What Redis holds, by its own head."""
-    return {number: (await lists.cache.lookup(number))[1] for number in NUMBERS}
+    return {number: (await lists.cache.lookup(number))[1].entries for number in NUMBERS}
 
 
 def in_sql(lists: Lists) -> Mapping[str, tuple[Entry, ...]]:
@@ -46,8 +47,8 @@ async def test_a_cold_redis_is_not_caught_up_with_but_rebuilt(lists: Lists) -> N
 
 async def test_an_empty_list_is_warm_too(lists: Lists) -> None:
     assert await lists.sync.rebuild()
-    mark, entries = await lists.cache.lookup(NUMBERS[0])
-    assert (mark, entries) == (lists.store.mark(), ())
+    mark, hits = await lists.cache.lookup(NUMBERS[0])
+    assert (mark, hits.entries, hits.registries) == (lists.store.mark(), (), ())
 
 
 async def test_changes_are_applied_in_order_and_removals_too(lists: Lists) -> None:
@@ -58,7 +59,7 @@ async def test_changes_are_applied_in_order_and_removals_too(lists: Lists) -> No
         lists.store.remove(number, by="tl", why="")
     assert await lists.sync.catch_up() == lists.store.mark()
     assert await held(lists) == in_sql(lists)
-    assert await lists.client.hlen("callguard:lists") == 1 + len(NUMBERS) // 2
+    assert await lists.client.hlen("callguard:lists") == 2 + len(NUMBERS) // 2
 
 
 async def test_a_rebuild_leaves_one_key_that_never_expires(lists: Lists) -> None:
@@ -70,11 +71,11 @@ async def test_a_rebuild_leaves_one_key_that_never_expires(lists: Lists) -> None
 
 async def test_what_changes_during_a_rebuild_is_not_lost(lists: Lists) -> None:
     lists.add_in_sql_alone(NUMBERS[0])
-    found, mark = await lists.cache.head(), lists.store.mark()
+    found, version = await lists.cache.head(), lists.store.version()
     build = lists.cache.build()
     await build.add(lists.store.chunk(""))
     lists.add_in_sql_alone(NUMBERS[1])
-    assert await lists.cache.swap(build, found, mark)
+    assert await lists.cache.swap(build, found, *version)
     assert await lists.sync.catch_up() == lists.store.mark()
     assert await held(lists) == in_sql(lists)
 
@@ -85,18 +86,20 @@ async def test_of_two_that_apply_the_same_changes_one_wins(lists: Lists) -> None
     assert found
     first, second = lists.add_in_sql_alone(NUMBERS[0]), lists.store.mark()
     assert first == second.position
-    assert await lists.cache.apply(found, second, {NUMBERS[0]: lists.store.lookup(NUMBERS[0]).entries})
-    assert not await lists.cache.apply(found, second, {NUMBERS[0]: ()})
+    nothing, entries = Catalogue(), lists.store.lookup(NUMBERS[0]).entries
+    assert await lists.cache.apply(found, second, nothing, {NUMBERS[0]: entries}) is Applied.DONE
+    assert await lists.cache.apply(found, second, nothing, {NUMBERS[0]: ()}) is Applied.MOVED
     assert await held(lists) == in_sql(lists)
 
 
 async def test_a_slow_rebuild_never_puts_old_lists_over_newer_ones(lists: Lists) -> None:
-    found, mark = await lists.cache.head(), lists.store.mark()
+    found, version = await lists.cache.head(), lists.store.version()
     slow = lists.cache.build()
-    await slow.add({})
+    await slow.add(lists.store.chunk(""))
+    await slow.pouring.flush()
     lists.add_in_sql_alone(NUMBERS[0])
     assert await lists.sync.rebuild()
-    assert not await lists.cache.swap(slow, found, mark)
+    assert not await lists.cache.swap(slow, found, *version)
     assert await held(lists) == in_sql(lists)
     assert await keys(lists) == [b"callguard:lists"]
 
@@ -105,16 +108,30 @@ async def test_a_build_that_was_evicted_half_done_never_goes_live(lists: Lists) 
     for number in NUMBERS[:2]:
         lists.add_in_sql_alone(number)
     build = lists.cache.build()
-    await build.add({NUMBERS[0]: lists.store.lookup(NUMBERS[0]).entries})
+    for number in NUMBERS[:2]:
+        await build.add({number: lists.store.lookup(number).entries})
+        await build.pouring.flush()
     await lists.client.delete(build.key)
-    await build.add({NUMBERS[1]: lists.store.lookup(NUMBERS[1]).entries})
-    assert not await lists.cache.swap(build, None, lists.store.mark())
+    assert not await lists.cache.swap(build, None, *lists.store.version())
     assert await keys(lists) == []
 
 
-async def test_a_build_whose_builder_died_goes_by_itself(lists: Lists) -> None:
+async def test_a_build_that_was_evicted_and_begun_anew_by_its_next_fields_is_given_up(lists: Lists) -> None:
+    lists.add_in_sql_alone(NUMBERS[0])
     build = lists.cache.build()
-    await build.add({})
+    await build.add(lists.store.chunk(""))
+    await build.pouring.flush()
+    await lists.client.delete(build.key)
+    await build.add(lists.store.chunk(""))
+    with pytest.raises(CacheError, match="gone"):
+        await build.pouring.flush()
+
+
+async def test_a_build_whose_builder_died_goes_by_itself(lists: Lists) -> None:
+    lists.add_in_sql_alone(NUMBERS[0])
+    build = lists.cache.build()
+    await build.add(lists.store.chunk(""))
+    await build.pouring.flush()
     assert 0 < await lists.client.ttl(build.key) <= 60
 
 
@@ -131,7 +148,8 @@ async def test_a_rebuild_that_is_cancelled_cleans_up(lists: Lists) -> None:
 
 async def test_a_head_of_another_layout_is_rebuilt(lists: Lists) -> None:
     lists.add_in_sql_alone(NUMBERS[0])
-    await lists.client.hset("callguard:lists", HEAD, encode_head(lists.store.mark()).replace(b"[1,", b"[99,"))
+    head = encode_head(*lists.store.version())
+    await lists.client.hset("callguard:lists", HEAD, head.replace(b"[2,", b"[99,"))
     assert await lists.sync.catch_up() is None
     assert await lists.sync.rebuild()
     assert await held(lists) == in_sql(lists)

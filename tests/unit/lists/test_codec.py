@@ -1,5 +1,6 @@
 """What is written into Redis's fields is read back the same; anything else is refused, never misread."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -7,15 +8,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from callguard.lists.codec import (
+    Head,
     Undecodable,
+    decode_catalogue,
     decode_entries,
     decode_head,
+    encode_catalogue,
     encode_entries,
     encode_head,
+    fields_of,
     number_field,
+    tag_of,
 )
-from callguard.lists.model import Mark
+from callguard.lists.model import Catalogue, Mark, RegistryList
 from callguard.screening.model import Entry
+from callguard.screening.patterns import Shape
 
 NUMBER = "+6281234567890"
 BIG = 2**63 - 1
@@ -35,6 +42,33 @@ entries = st.builds(
     added_at=instants,
     expires_at=st.none() | instants,
 )
+registry_lists = st.builds(
+    RegistryList,
+    id=st.integers(1, BIG),
+    name=text,
+    jurisdiction=text,
+    kind=text,
+    calling_code=st.sampled_from(["1", "62", "886"]),
+    coverage=st.lists(st.from_regex("[1-9][0-9]{0,5}", fullmatch=True), max_size=3).map(tuple),
+    allowed_age_days=st.none() | st.integers(0, 10_000),
+    generation=st.integers(0, BIG),
+    version=st.integers(0, 10_000),
+    content=st.integers(0, BIG),
+    block_size=st.sampled_from([0, 10_000, 65_536, 1_000_000]),
+    data_date=st.none() | st.dates(),
+    numbers=st.integers(0, 10**15),
+    blocks=st.integers(0, 10**9),
+)
+shapes = st.one_of(
+    st.builds(Shape, prefix=st.integers(2, 14), wild=st.just(0)),
+    st.builds(Shape, prefix=st.just(4), wild=st.integers(1, 11)),
+)
+catalogues = st.builds(
+    Catalogue,
+    registries=st.lists(registry_lists, max_size=3).map(tuple),
+    shapes=st.sets(shapes, max_size=3).map(lambda some: tuple(sorted(some))),
+)
+US = RegistryList(7, "us", "US", "marketing", "1", ("1212",), 31, 40, 2, 39, 10_000, None, 5, 1)
 
 
 @given(st.lists(entries, min_size=1, max_size=4).map(tuple))
@@ -42,9 +76,58 @@ def test_entries_are_read_back_as_written(written: tuple[Entry, ...]) -> None:
     assert decode_entries(NUMBER, encode_entries(written)) == written
 
 
-@given(marks)
-def test_a_head_is_read_back_as_written(mark: Mark) -> None:
-    assert decode_head(encode_head(mark)) == mark
+@given(marks, catalogues)
+def test_a_head_is_read_back_as_written(mark: Mark, catalogue: Catalogue) -> None:
+    assert decode_head(encode_head(mark, catalogue)) == Head(mark, tag_of(catalogue))
+
+
+@given(catalogues)
+def test_a_catalogue_is_read_back_as_written(catalogue: Catalogue) -> None:
+    assert decode_catalogue(encode_catalogue(catalogue)) == catalogue
+
+
+@given(catalogues, catalogues)
+def test_only_equal_catalogues_have_the_same_tag(one: Catalogue, other: Catalogue) -> None:
+    assert (tag_of(one) == tag_of(other)) == (one == other)
+
+
+def test_whatever_a_list_changes_in_changes_the_tag() -> None:
+    changed = [
+        replace(US, name="ca"),
+        replace(US, generation=41),
+        replace(US, coverage=()),
+        replace(US, allowed_age_days=None),
+        replace(US, blocks=2),
+        replace(US, data_date=datetime(2026, 11, 1, tzinfo=UTC).date()),
+    ]
+    assert len({tag_of(Catalogue((registry,))) for registry in [US, *changed]}) == 1 + len(changed)
+
+
+def test_a_catalogue_that_was_changed_after_it_was_written_is_refused() -> None:
+    raw = encode_catalogue(Catalogue((US,), (Shape(4, 0),)))
+    assert decode_catalogue(raw)
+    for was, now in ((b'"1212"', b'"1213"'), (b",40,", b",41,"), (b'"4*"', b'"5*"')):
+        assert was in raw
+        with pytest.raises(Undecodable):
+            decode_catalogue(raw.replace(was, now))
+
+
+def test_the_fields_of_a_number_are_its_own_its_patterns_and_its_blocks() -> None:
+    indonesian = replace(US, id=8, calling_code="62", coverage=(), generation=50, block_size=65_536)
+    empty = replace(US, id=9, generation=0, block_size=0)
+    catalogue = Catalogue((US, indonesian, empty), (Shape(4, 0), Shape(4, 7), Shape(4, 9)))
+    assert fields_of("+12125550123", catalogue) == [
+        "n:12125550123",
+        "n:1212*",
+        "n:1212XXXXXXX",
+        "b:40:1212555",
+    ]
+    assert fields_of(NUMBER, catalogue) == [
+        "n:6281234567890",
+        "n:6281*",
+        "n:6281XXXXXXXXX",
+        f"b:50:{6281234567890 // 65_536}",
+    ]
 
 
 json_like = st.recursive(
@@ -60,6 +143,8 @@ def test_whatever_else_lies_in_a_field_is_refused(raw: bytes) -> None:
         decode_entries(NUMBER, raw)
     with pytest.raises(Undecodable):
         decode_head(raw)
+    with pytest.raises(Undecodable):
+        decode_catalogue(raw)
 
 
 @given(st.lists(entries, min_size=1, max_size=2), st.data())
@@ -94,9 +179,10 @@ def test_no_entries_is_not_a_field() -> None:
 
 
 def test_a_head_of_another_layout_is_refused() -> None:
-    assert decode_head(b'[1,"a",2,3]') == Mark("a", 2, 3)
-    with pytest.raises(Undecodable, match="layout"):
-        decode_head(b'[2,"a",2,3]')
+    assert decode_head(b'[2,"a",2,3,"tag"]') == Head(Mark("a", 2, 3), "tag")
+    for other in (b'[1,"a",2,3]', b'[1,"a",2,3,"tag"]', b'[3,"a",2,3,"tag"]', b'[2,"a",2,3]'):
+        with pytest.raises(Undecodable, match="layout"):
+            decode_head(other)
 
 
 def test_a_field_is_compact_and_named_by_digits() -> None:
