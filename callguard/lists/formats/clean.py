@@ -48,22 +48,20 @@ class CleanRule:
 
     def __init__(self, region: str, *, area_code: bool = False) -> None:
         reader = NumberReader(region=region)
-        own = PhoneMetadata.metadata_for_region(region)
-        self.calling_code: int = own.country_code
+        own = _plan(region)
+        self.calling_code: int = phonenumbers.country_code_for_region(region)
         self._code = str(self.calling_code)
         self._trunk = own.national_prefix or ""
         self._bare_allowed = not area_code
         fixed = own.fixed_line.possible_length if own.fixed_line else ()
         self._longest_local = max(fixed, default=0) - 2 if self._trunk else 0
-        main = PhoneMetadata.metadata_for_region(
-            phonenumbers.region_code_for_country_code(self.calling_code)
-        )
+        main = _plan(phonenumbers.region_code_for_country_code(self.calling_code))
         second_form = SECOND_FORMS.get(self.calling_code)
         self._abroad = _wild(reader.international_prefixes)
         self._taken_off = _wild(main.national_prefix_for_parsing or "")
         self._second_form = _wild(second_form[0].pattern if second_form else "(?!)")
         self._general = [
-            _wild(PhoneMetadata.metadata_for_region(other).general_desc.national_number_pattern)
+            _wild(_general(_plan(other)))
             for other in phonenumbers.region_codes_for_country_code(self.calling_code)
         ]
         self._bare = lru_cache(maxsize=None)(self._bare_table)
@@ -81,7 +79,7 @@ class CleanRule:
             return self._coded(digits, length, self._after_plus)
         added = self._bare(length)[digits // np.uint64(10 ** (length - _HEAD))]
         unclean = np.flatnonzero(added == _UNCLEAN)
-        numbers = digits + added
+        numbers: Numbers = digits + added
         if unclean.size:
             numbers[unclean] = self._coded(digits[unclean], length, self._after_code)
         return numbers
@@ -175,6 +173,19 @@ class CleanRule:
             phonenumbers.is_possible_number_for_type_with_reason(number, kind) == ValidationResult.IS_POSSIBLE
             for kind in (PhoneNumberType.FIXED_LINE, PhoneNumberType.MOBILE)
         )
+
+
+def _plan(region: str) -> PhoneMetadata:
+    plan = PhoneMetadata.metadata_for_region(region, None)
+    if plan is None:
+        raise LookupError(f"phonenumbers has no plan of {region}")
+    return plan
+
+
+def _general(plan: PhoneMetadata) -> str:
+    """The expression that every number of a plan matches."""
+    described = plan.general_desc
+    return (described and described.national_number_pattern) or ".*"
 
 
 def _digits(head: int, length: int) -> str:

@@ -101,14 +101,15 @@ class Layout:
         """The layout that to_json wrote. Raises InputError for anything else."""
         try:
             values: dict[str, Any] = json.loads(text)
-            action = values.pop("action")
+            kept = values.pop("action")
+            action = kept and Action(_column(kept["column"]), tuple(kept["add"]), tuple(kept["remove"]))
             return cls(
                 **{
                     **values,
                     "kind": Kind(values["kind"]),
                     "number": tuple(_column(column) for column in values["number"]),
                 },
-                action=action and Action(_column(action["column"]), tuple(action["add"]), tuple(action["remove"])),
+                action=action,
             )
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise InputError("not a layout as kept with a list", where="layout") from error
@@ -119,7 +120,9 @@ def known_as(name: str, delimiter: str) -> str:
     words = {"tab": "\t", "comma": ",", "semicolon": ";", "pipe": "|", "space": " "}
     found = words.get(delimiter, delimiter)
     if not re.fullmatch(r"[^\w\r\n\"+\x00]", found):
-        raise InputError("not a delimiter", where=name, allowed="one character, or tab, comma, semicolon, pipe")
+        raise InputError(
+            "not a delimiter", where=name, allowed="one character, or tab, comma, semicolon, pipe"
+        )
     return found
 
 

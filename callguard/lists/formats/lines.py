@@ -55,7 +55,7 @@ ShapeOf = Callable[[bytes], Shape | None]
 
 
 def shape_of(line: bytes, *, plus: bool) -> Shape | None:
-    """The shape of a line of digits and other characters, which do not count; None for too few or too many."""
+    """The shape of a line of digits and others, which do not count; None for too few or too many digits."""
     runs: list[tuple[int, int]] = []
     others = []
     for place, byte in enumerate(line):
@@ -129,9 +129,7 @@ class _Even:
 
     def words(self, end: int) -> Numbers:
         """Of each line, the eight bytes before the place `end`."""
-        return np.ndarray(
-            (self.count,), "<u8", self._buffer.data, self._start + end - _WORD, (self._length,)
-        )
+        return np.ndarray((self.count,), "<u8", self._buffer.data, self._start + end - _WORD, (self._length,))
 
     def bytes_at(self, place: int) -> NDArray[np.uint8]:
         return self._buffer[self._start + place :: self._length][: self.count]

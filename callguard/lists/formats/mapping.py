@@ -76,7 +76,9 @@ def _layout(name: str, values: dict[str, Any]) -> Layout:
     kinds = [kind.value for kind in Kind if kind != Kind.XML]
     kind = Kind(_one_of("kind", values.get("kind"), kinds))
     if kind == Kind.LINES and "number" in values:
-        raise InputError("a line is one number, without columns", where="number", allowed="kind = 'delimited'")
+        raise InputError(
+            "a line is one number, without columns", where="number", allowed="kind = 'delimited'"
+        )
     number = values.get("number", [1] if kind == Kind.LINES else None)
     columns = number if isinstance(number, list) else [number]
     action = values.get("action")
@@ -120,9 +122,10 @@ def _column(key: str, value: object, kind: Kind) -> Column:
 
 def _words(key: str, value: object) -> tuple[str, ...]:
     words = value if isinstance(value, list) else [value]
-    if not 0 < len(words) <= MOST_WORDS or not all(isinstance(word, str) for word in words):
+    texts = [word.strip().casefold() for word in words if isinstance(word, str)]
+    if not 0 < len(words) <= MOST_WORDS or len(texts) < len(words):
         raise InputError("not words", where=key, allowed='a list of texts, as ["A", "add"]')
-    return tuple(word.strip().casefold() for word in words)
+    return tuple(texts)
 
 
 def _number(key: str, value: object, least: int) -> int:

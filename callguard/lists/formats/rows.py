@@ -1,0 +1,239 @@
+"""The numbers in one part of a file of lines: one a line, delimited or of fixed width."""
+
+import csv
+import io
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+
+import numpy as np
+from numpy.typing import NDArray
+
+from callguard.errors import InputError
+from callguard.lists.formats.cutting import LONGEST_LINE, Ends, TooLong
+from callguard.lists.formats.layout import Column, Field, Kind, Layout
+from callguard.lists.formats.lines import read_lines
+from callguard.lists.formats.source import printable
+from callguard.lists.formats.written import Rejects, Unread, WrittenNumbers
+from callguard.lists.packing import Numbers
+
+Place = int | Field
+"""A column by its index from 0, or by its characters."""
+
+_LINE_END = re.compile(rb"\r\n|\n|\r")
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where a line has its number and its action."""
+
+    number: tuple[Place, ...]
+    action: Place | None
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What one part of a file holds."""
+
+    added: Numbers
+    removed: Numbers
+    rejects: Rejects
+    lines: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    line: int
+    cells: list[str]
+    text: str
+    """What stands there, to be shown."""
+
+
+class RowParser:
+    """Reads the parts of one list's files. May be used by several threads."""
+
+    def __init__(self, layout: Layout, written: WrittenNumbers) -> None:
+        self._layout = layout
+        self._written = written
+        self._words = {}
+        if layout.action:
+            self._words = dict.fromkeys(layout.action.add, True)
+            self._words |= dict.fromkeys(layout.action.remove, False)
+        self.ends = Ends.ROW if layout.kind == Kind.DELIMITED else Ends.LINE
+
+    def header(self, data: bytes, encoding: str) -> tuple[Places, bytes]:
+        """Where the columns are, and a file's first part with blank lines for its header.
+
+        Raises InputError, with the line as its place, for a header that lacks a column, or is none.
+        """
+        if not self._layout.header:
+            return self._places([]), data
+        lines = _Lines(data[: 2 * LONGEST_LINE].decode(encoding, "replace"))
+        row = next(self._rows(lines), _Row(1, [], ""))
+        places = self._places(row.cells)
+        try:
+            self._written.one(self._number(row, places))
+        except Unread:
+            ends = [found.end() for found in islice(_LINE_END.finditer(data), lines.count)]
+            return places, b"\n" * lines.count + data[ends[-1] if len(ends) == lines.count else len(data) :]
+        raise InputError(
+            "a number where the header should be", where="1", allowed="header = false, or a header"
+        )
+
+    def parse(self, data: bytes, encoding: str, places: Places) -> Found:
+        """The numbers of one part. Raises TooLong, or InputError with the line as its place."""
+        if self._is_whole(places) and (self._layout.kind != Kind.DELIMITED or b'"' not in data):
+            return self._whole_lines(data, encoding, places)
+        return self._columns(data, encoding, places)
+
+    def _is_whole(self, places: Places) -> bool:
+        """Whether lines may be nothing but the number's columns, in order."""
+        if self._layout.action:
+            return False
+        match self._layout.kind:
+            case Kind.DELIMITED:
+                return places.number == tuple(range(len(places.number)))
+            case Kind.FIXED:
+                whole = Field(1, self._layout.width)
+                return self._layout.number == (whole,)
+            case _:
+                return True
+
+    def _whole_lines(self, data: bytes, encoding: str, places: Places) -> Found:
+        if b"\r" in data and data.count(b"\r") != data.count(b"\r\n"):
+            data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        lines = read_lines(data, self._written.line_shape, self._written.rule)
+        rejects = Rejects()
+        for index, line in lines.left(data):
+            if len(line) > LONGEST_LINE:
+                raise TooLong
+            text = line.decode(encoding, "replace").removesuffix("\r")
+            if not text.strip():
+                continue
+            cells = text.split(self._layout.delimiter) if self._layout.kind == Kind.DELIMITED else [text]
+            try:
+                lines.numbers[index] = self._written.one(self._number(_Row(index + 1, cells, text), places))
+            except Unread as error:
+                rejects.add(index + 1, text, str(error))
+        numbers = lines.numbers[lines.numbers != 0]
+        return Found(numbers, np.zeros(0, np.uint64), rejects, len(lines.numbers))
+
+    def _columns(self, data: bytes, encoding: str, places: Places) -> Found:
+        lines = _Lines(data.decode(encoding, "replace"))
+        rejects = Rejects()
+        rows: list[_Row] = []
+        texts: list[str] = []
+        adds: list[bool] = []
+        for row in self._rows(lines):
+            try:
+                text = self._number(row, places)
+                add = self._adds(row, places)
+            except Unread as error:
+                rejects.add(row.line, row.text, str(error))
+                continue
+            rows.append(row)
+            texts.append(text)
+            adds.append(add)
+        numbers = self._written.many(
+            texts, lambda index, why: rejects.add(rows[index].line, rows[index].text, why)
+        )
+        rejects.lines.sort(key=lambda reject: reject.line)
+        return Found(*_last_wins(numbers, np.array(adds, np.bool_)), rejects, lines.count)
+
+    # --- one line -----------------------------------------------------------------------------------------
+
+    def _places(self, names: list[str]) -> Places:
+        layout = self._layout
+        known = [name.strip().casefold() for name in names]
+
+        def place(column: Column) -> Place:
+            if isinstance(column, int):
+                return column - 1
+            if isinstance(column, Field):
+                return column
+            if known.count(column.casefold()) != 1:
+                several = "more than one column" if column.casefold() in known else "no column"
+                there = ", ".join(printable(name, 30) for name in names[:30])
+                raise InputError(f"{several} {column!r}", where="1", allowed=f"of the header's: {there}")
+            return known.index(column.casefold())
+
+        action = place(layout.action.column) if layout.action else None
+        return Places(tuple(place(column) for column in layout.number), action)
+
+    def _rows(self, lines: "_Lines") -> Iterator[_Row]:
+        """The rows that are not blank."""
+        if self._layout.kind != Kind.DELIMITED:
+            for line in lines:
+                text = line.rstrip("\r\n")
+                if text.strip():
+                    yield _Row(lines.count, [text], text)
+            return
+        rows = csv.reader(lines, delimiter=self._layout.delimiter)
+        while True:
+            first = lines.count + 1
+            try:
+                cells = next(rows)
+            except StopIteration:
+                return
+            except csv.Error as error:  # a field above the module's limit of 131,072 characters
+                raise TooLong from error
+            if any(cell.strip() for cell in cells):
+                yield _Row(first, cells, self._layout.delimiter.join(cells))
+
+    def _number(self, row: _Row, places: Places) -> str:
+        """The text of the number. Raises Unread."""
+        layout = self._layout
+        if layout.kind == Kind.LINES:
+            return row.text
+        if layout.width and len(row.text) > layout.width:
+            raise Unread(f"longer than the layout's {layout.width} characters")
+        if layout.alone and len(row.cells) == 1:
+            return row.text
+        if layout.exact and len(row.cells) != len(places.number):
+            raise Unread(f"{len(row.cells)} columns, not {len(places.number)}")
+        cells = [self._cell(row, place) for place in places.number]
+        if len(cells) > 1 and not all(cells):
+            raise Unread("a column of the number is empty")
+        return "".join(cells)
+
+    def _adds(self, row: _Row, places: Places) -> bool:
+        """Whether the row adds its number, or else removes it. Raises Unread."""
+        if places.action is None:
+            return True
+        word = self._cell(row, places.action)
+        if word.casefold() not in self._words:
+            raise Unread(f"{printable(word, 20)!a} is neither to add nor to remove")
+        return self._words[word.casefold()]
+
+    @staticmethod
+    def _cell(row: _Row, place: Place) -> str:
+        if isinstance(place, Field):
+            return row.text[place.start - 1 : place.start - 1 + place.length].strip()
+        if place >= len(row.cells):
+            raise Unread(f"{len(row.cells)} columns, and none at {place + 1}")
+        return row.cells[place].strip()
+
+
+class _Lines:
+    """The lines of a text with their ends, counted as they are taken. Raises TooLong."""
+
+    def __init__(self, text: str) -> None:
+        self.count = 0
+        self._lines = io.StringIO(text, newline="")
+
+    def __iter__(self) -> Iterator[str]:
+        for line in self._lines:
+            if len(line) > LONGEST_LINE:
+                raise TooLong
+            self.count += 1
+            yield line
+
+
+def _last_wins(numbers: Numbers, adds: NDArray[np.bool_]) -> tuple[Numbers, Numbers]:
+    """The numbers added and removed, where the last line about a number counts; 0 is no number."""
+    if adds.all():
+        return numbers[numbers != 0], np.zeros(0, np.uint64)
+    unique, last = np.unique(numbers[::-1], return_index=True)
+    adds = adds[::-1][last]
+    return unique[adds & (unique != 0)], unique[~adds & (unique != 0)]
