@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from callguard.lists.blocks import BadBlock, bitmap_length, offset_width
 from callguard.lists.packing import Block, Numbers, divide, read_offsets
 
-_AT_ONCE = 1 << 17
+_AT_ONCE = 1 << 15
 """Numbers looked up at once: what is computed on the way stays in a core's cache."""
 _WIDEST_TABLE = 1 << 22
 """Blocks between the first and the last, up to which each has its place in a table; that is faster than a

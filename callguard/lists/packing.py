@@ -59,11 +59,15 @@ def unpack(rows: Sequence[Block], size: int) -> Numbers:
         raise BadBlock("blocks are not in order")
     dense, sparse = divide(rows, size)
     firsts = np.array([block * size for block, _ in sparse], dtype=np.uint64)
-    offsets, counts = read_offsets([block for _, block in sparse], size)
-    from_offsets = np.repeat(firsts, counts) + offsets
-    if not dense:
-        return from_offsets
-    return np.sort(np.concatenate([from_offsets, *_read_bitmaps(dense, size)]))
+    offsets, in_sparse = read_offsets([block for _, block in sparse], size)
+    from_bitmaps, in_dense = _read_bitmaps(dense, size)
+    is_bitmap = np.array([block[0] == BITMAP for _, block in rows], dtype=np.bool_)
+    counts = np.empty(len(rows), dtype=np.int64)
+    counts[is_bitmap], counts[~is_bitmap] = in_dense, in_sparse
+    of_bitmap = np.repeat(is_bitmap, counts)
+    numbers = np.empty(len(of_bitmap), dtype=np.uint64)
+    numbers[of_bitmap], numbers[~of_bitmap] = from_bitmaps, np.repeat(firsts, in_sparse) + offsets
+    return numbers
 
 
 def divide(rows: Iterable[Block], size: int) -> tuple[list[Block], list[Block]]:
@@ -160,9 +164,11 @@ def _offsets(numbers: Numbers, ids: Numbers, counts: NDArray[np.int64], size: in
         at = stop
 
 
-def _read_bitmaps(rows: Sequence[Block], size: int) -> Iterator[Numbers]:
-    """The numbers of some bitmaps after those of others. Raises BadBlock for an empty one."""
+def _read_bitmaps(rows: Sequence[Block], size: int) -> tuple[Numbers, NDArray[np.int64]]:
+    """The numbers of bitmaps, and how many each has. Raises BadBlock for an empty one."""
     length, at_once = bitmap_length(size), max(1, _BITS_AT_ONCE // size)
+    numbers: list[Numbers] = [np.empty(0, dtype=np.uint64)]
+    in_each: list[NDArray[np.int64]] = [np.empty(0, dtype=np.int64)]
     for row in range(0, len(rows), at_once):
         some = rows[row : row + at_once]
         raw = np.frombuffer(b"".join([block for _, block in some]), dtype=np.uint8)
@@ -172,7 +178,9 @@ def _read_bitmaps(rows: Sequence[Block], size: int) -> Iterator[Numbers]:
             raise BadBlock("a bitmap without a number")
         places = np.flatnonzero(np.unpackbits(bitmaps).view(np.bool_)).view(np.uint64)
         moves = np.array([(block - index) * size for index, (block, _) in enumerate(some)], dtype=np.int64)
-        yield places + np.repeat(moves.view(np.uint64), counts)
+        numbers.append(places + np.repeat(moves.view(np.uint64), counts))
+        in_each.append(counts)
+    return np.concatenate(numbers), np.concatenate(in_each)
 
 
 def _wider(raw: NDArray[np.uint8]) -> NDArray[np.uint32]:
