@@ -35,8 +35,10 @@ COMMANDS = {
     "check": ("callguard.cli.check:check", "Say whether a number may be called, and why, without a call."),
     "doctor": ("callguard.cli.doctor:doctor", "Look at everything that callguard rests on; say what to do."),
     "guard": ("callguard.cli.guard:guard", "Guard the calls of an Asterisk, until SIGTERM or Ctrl-C."),
+    "list": ("callguard.cli.list:list_", "Registry lists: create, import, show, roll back, drop."),
     "log": ("callguard.cli.log:log", "Show the journal of decisions, newest first."),
     "remove": ("callguard.cli.lists:remove", "Take a number off an internal list."),
+    "scrub": ("callguard.cli.scrub:scrub", "Check a dialer's lead file before it is loaded."),
     "show": ("callguard.cli.lists:show", "Show what the lists hold about a number."),
 }
 """Command -> (module:attribute, its line in `callguard --help`). The line is here, so that help and the start

@@ -111,8 +111,8 @@ class _Table:
         )
         whole = rows.data.tobytes()
         places = [rows.field(column) for column in range(columns + 1)]
-        cells = [[cell_text(whole[a[row] : b[row]]) for a, b in places] for row in range(len(rows))]
-        self.cells = [row for row in cells if any(row)]
+        filled = np.flatnonzero(rows.ends > rows.starts[:-1]).tolist()
+        self.cells = [[cell_text(whole[a[row] : b[row]]) for a, b in places] for row in filled]
         """Without empty rows; all as long as the longest."""
         self._is_number = is_number
 

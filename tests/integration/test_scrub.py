@@ -1,0 +1,409 @@
+"""`callguard scrub`, over real databases: each row's verdict is that of a check of its number."""
+
+import csv
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from click.testing import CliRunner, Result
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from callguard.cli import cli
+from callguard.config import NumberSettings, SqlSettings
+from callguard.database import migrate, open_engine
+from callguard.errors import InputError
+from callguard.lists.blocks import encode
+from callguard.lists.model import NewEntry
+from callguard.lists.registries import Counts, NewRegistry, RegistryStore
+from callguard.lists.store import ListStore
+from callguard.numbers import Number, NumberKind, NumberReader
+from callguard.screening.model import CallFacts, Rules, Shortcoming, Verdict
+from callguard.screening.screen import screen
+from callguard.scrub.lists import load
+from callguard.scrub.outputs import Outputs
+from callguard.scrub.reading import LeadReader
+from callguard.scrub.run import Wanted, scrub
+from callguard.scrub.verdicts import INTERNAL, Verdicts
+
+pytestmark = pytest.mark.integration
+
+AT = datetime(2026, 11, 21, 10, tzinfo=UTC)
+SHORTCOMINGS = {"stale-registry", "not-covered"}
+
+Run = Callable[..., Result]
+
+
+@dataclass
+class Files:
+    leads: Path
+    clean: Path
+    refused: Path
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Files:
+    return Files(tmp_path / "leads.csv", tmp_path / "clean.csv", tmp_path / "refused.csv")
+
+
+@pytest.fixture
+def environ(sql_settings: SqlSettings, tmp_path: Path) -> dict[str, str]:
+    return {
+        "CALLGUARD_CONFIG": "",
+        "CALLGUARD_STATE": str(tmp_path),
+        "CALLGUARD_SQL__URL": sql_settings.url,
+        "CALLGUARD_REDIS__URL": "redis://127.0.0.1:1",
+    }
+
+
+@pytest.fixture
+def run(files: Files, environ: dict[str, str]) -> Run:
+    """Scrub a file of these bytes."""
+
+    def scrub_file(content: bytes, *arguments: str) -> Result:
+        files.leads.write_bytes(content)
+        paths = [str(files.leads), "-o", str(files.clean), "--refused", str(files.refused)]
+        return CliRunner(env=environ).invoke(cli, ["scrub", *paths, *arguments])
+
+    return scrub_file
+
+
+def add_registry(
+    engine: sa.Engine,
+    name: str,
+    numbers: list[int],
+    *,
+    code: str,
+    coverage: tuple[str, ...] = (),
+    data_date: date | None = None,
+    allowed_age_days: int | None = None,
+    size: int = 10_000,
+) -> None:
+    """A registry list that holds these numbers; without any, one that was never imported."""
+    store = RegistryStore(engine)
+    created = store.create(
+        NewRegistry(name, "ID", "national", code, coverage, allowed_age_days, "{}"), by="ani"
+    )
+    if not numbers:
+        return
+    generation = store.begin(
+        created.id, mode="replace", file="f", digest="0" * 64, data_date=data_date, who="ani", block_size=size
+    )
+    found: dict[int, list[int]] = {}
+    for number in sorted(set(numbers)):
+        found.setdefault(number // size, []).append(number % size)
+    store.add_blocks(generation, [(block, encode(offsets, size)) for block, offsets in found.items()])
+    counts = Counts(len(found), len(set(numbers)), len(set(numbers)), 0, 0)
+    store.switch(generation, counts, instead_of=None, why="")
+
+
+# --- the same verdict as a check ------------------------------------------------------------------------------
+
+NUMBERS = (
+    [628120000000 + n for n in range(12)]
+    + [6221500000 + n for n in range(6)]
+    + [12015550100 + n for n in range(6)]
+)
+WRITTEN = st.sampled_from(NUMBERS).flatmap(
+    lambda n: st.sampled_from(
+        [f"+{n}", str(n), f"0{str(n)[2:]}", f"+{str(n)[:2]} {str(n)[2:6]}-{str(n)[6:]}", f'"+{n}"']
+    )
+)
+CELL = st.one_of(
+    WRITTEN, WRITTEN, st.sampled_from(["", " ", "110", "x", "08", '"a,b"', '"a', "=1+1", "+4420"])
+)
+ENTRY = st.tuples(
+    st.one_of(
+        st.sampled_from(NUMBERS).map(lambda n: f"+{n}"),
+        st.sampled_from(
+            ["+6281200000*", "+62812*", "+1201XXXXXXX", "+120155501XX", "+6221*", "+62812000000X"]
+        ),
+    ),
+    st.sampled_from(
+        ["customer-request", "national-registry", "inactive-customer", "invalid-contact", "own-word"]
+    ),
+    st.sampled_from([None, "bank", "shop"]),
+    st.sampled_from([None, 0, -1, 1]),
+)
+REGISTRY = st.tuples(
+    st.sampled_from(["62", "1", "628"]),
+    st.lists(st.sampled_from(NUMBERS), max_size=6),
+    st.sampled_from([(), ("62812",), ("6221", "1201"), ("62", "6281")]),
+    st.sampled_from([None, date(2026, 11, 20), date(2026, 9, 1)]),
+    st.sampled_from([None, 31]),
+)
+RULES = st.builds(
+    Rules, stale_registry=st.sampled_from(list(Shortcoming)), not_covered=st.sampled_from(list(Shortcoming))
+)
+
+
+def expected(cell: str, reader: NumberReader, store: ListStore, rules: Rules) -> tuple[str | None, set[str]]:
+    """The reason for which a lead is refused, and the lists that refuse it, by the code that decides calls."""
+    text = cell.strip('"') if cell.startswith('"') and cell.endswith('"') and len(cell) > 1 else cell
+    try:
+        number = Number(NumberKind.SUBSCRIBER, reader.read_e164(text))
+    except InputError:
+        number = Number(NumberKind.UNREADABLE, None)
+    hits = store.lookup(number.e164) if number.e164 else None
+    screened = screen(CallFacts(AT, cell, number, None, "bank"), hits, rules)
+    if screened.verdict is Verdict.ALLOW:
+        return None, set()
+    refusing = {
+        INTERNAL if match.kind == "entry" else match.id
+        for match in screened.matches
+        if match.reason == screened.reason or match.reason not in SHORTCOMINGS
+    }
+    return screened.reason, refusing
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@given(
+    cells=st.lists(CELL, min_size=1, max_size=40),
+    entries=st.lists(ENTRY, max_size=8),
+    registries=st.lists(REGISTRY, max_size=4),
+    rules=RULES,
+)
+def test_every_row_has_the_verdict_that_a_check_of_its_number_has(
+    tmp_path_factory: pytest.TempPathFactory,
+    cells: list[str],
+    entries: list[tuple[str, str, str | None, int | None]],
+    registries: list[tuple[str, list[int], tuple[str, ...], date | None, int | None]],
+    rules: Rules,
+) -> None:
+    folder = tmp_path_factory.mktemp("scrub")
+    engine = open_engine(SqlSettings(), folder)
+    migrate(engine)
+    store = ListStore(engine)
+    for number, category, project, hours in entries:
+        expires = None if hours is None else AT + timedelta(hours=hours)
+        store.add(NewEntry(number, "ani", category, project, expires_at=expires))
+    for index, (code, numbers, coverage, day, age) in enumerate(registries):
+        own = [number for number in numbers if str(number).startswith(code)]
+        add_registry(
+            engine, f"list-{index}", own, code=code, coverage=coverage, data_date=day, allowed_age_days=age
+        )
+    leads = folder / "leads.csv"
+    leads.write_text("".join(f"{row},{cell}\n" for row, cell in enumerate(cells)))
+
+    verdicts = Verdicts(
+        load(engine, project="bank", at=AT), rules, at=AT, project="bank", purpose="marketing"
+    )
+    with Outputs(leads, folder / "clean.csv", folder / "refused.csv", force=False) as outputs:
+        wanted = Wanted(("2",), ",", header=False)
+        summary = scrub(leads, outputs, LeadReader(NumberSettings()), lambda: verdicts, wanted=wanted)
+
+    found: dict[int, tuple[str | None, set[str]]] = {}
+    for line in (folder / "clean.csv").read_text().splitlines():
+        found[int(line.partition(",")[0])] = (None, set())
+    for line in (folder / "refused.csv").read_text().splitlines():
+        lists, reason = line.split(",")[-2:]
+        found[int(line.partition(",")[0])] = (reason, set(lists.split()))
+    reader = NumberReader()
+    assert found == {row: expected(cell, reader, store, rules) for row, cell in enumerate(cells)}
+    assert summary.rows == len(cells)
+    engine.dispose()
+
+
+# --- the command ----------------------------------------------------------------------------------------------
+
+LEADS = (
+    b"\xef\xbb\xbfname;No. HP;note\r\n"
+    b'"Sri; Ayu";0812-5555-0100;"said ""no""\r\ntwice"\r\n'
+    b"Budi;+6281255550101;caf\xe9\n"
+    b"\n"
+    b"Wati;;\r\n"
+    b"Joko;081255550102;last"
+)
+
+
+def test_rows_are_kept_to_the_byte_and_the_header_goes_to_both_files(
+    run: Run, files: Files, engine: sa.Engine
+) -> None:
+    ListStore(engine).add(NewEntry("+6281255550100", "ani"))
+    add_registry(engine, "national", [6281255550102], code="62")
+    result = run(LEADS)
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert files.clean.read_bytes() == (b"\xef\xbb\xbfname;No. HP;note\r\nBudi;+6281255550101;caf\xe9\n\n")
+    assert files.refused.read_bytes() == (
+        b"\xef\xbb\xbfname;No. HP;note;callguard_lists;callguard_reason\r\n"
+        b'"Sri; Ayu";0812-5555-0100;"said ""no""\r\ntwice";internal;opt-out\r\n'
+        b"Wati;;;;unreadable-number\r\n"
+        b"Joko;081255550102;last;national;registry"
+    )
+    assert "No. HP" in result.stdout
+
+
+def test_the_summary_counts_the_rows_by_reason(run: Run, engine: sa.Engine) -> None:
+    ListStore(engine).add(NewEntry("+6281255550100", "ani"))
+    told = json.loads(run(LEADS, "--json").stdout)
+    assert told | {"seconds": 0} == {
+        "rows": 4, "clean": 2, "refused": {"opt-out": 1, "unreadable-number": 1}, "columns": ["No. HP"],
+        "position": 1, "seconds": 0,
+    }  # fmt: skip
+
+
+def test_project_and_purpose_are_those_of_the_call(run: Run, files: Files, engine: sa.Engine) -> None:
+    ListStore(engine).add(NewEntry("+6281255550100", "ani", project="bank"))
+    content = b"phone\n081255550100\n"
+    assert run(content).exit_code == 0
+    assert files.clean.read_bytes() == content
+    assert run(content, "--force", "--project", "bank").exit_code == 0
+    assert files.clean.read_bytes() == b"phone\n"
+    assert run(content, "--force", "--purpose", "").exit_code == 2
+
+
+def test_an_entry_that_will_have_expired_at_the_time_of_the_calls_does_not_count(
+    run: Run, files: Files, engine: sa.Engine
+) -> None:
+    expires = datetime.now(UTC) + timedelta(days=2)
+    ListStore(engine).add(NewEntry("+6281255550100", "ani", expires_at=expires))
+    content = b"phone\n081255550100\n"
+    run(content)
+    assert files.clean.read_bytes() == b"phone\n"
+    run(content, "--force", "--at", (expires + timedelta(seconds=1)).isoformat())
+    assert files.clean.read_bytes() == content
+
+
+def test_with_several_columns_every_number_of_a_row_must_be_allowed(
+    run: Run, files: Files, engine: sa.Engine
+) -> None:
+    ListStore(engine).add(NewEntry("+6281255550100", "ani"))
+    content = (
+        b"id,phone,alt_phone\n"
+        b"1,081255550101,081255550102\n"
+        b"2,081255550101,081255550100\n"
+        b"3,081255550101,\n"
+        b"4,,081255550101\n"
+        b"5,,\n"
+        b"6,081255550101,n/a\n"
+    )
+    result = run(content, "--column", "phone", "--column", "alt_phone")
+    assert result.exit_code == 0, result.output
+    clean = list(csv.DictReader(io.StringIO(files.clean.read_text())))
+    refused = list(csv.DictReader(io.StringIO(files.refused.read_text())))
+    assert [row["id"] for row in clean] == ["1", "3", "4"]
+    assert [(row["id"], row["callguard_reason"]) for row in refused] == [
+        ("2", "opt-out"), ("5", "unreadable-number"), ("6", "unreadable-number"),
+    ]  # fmt: skip
+
+
+def test_two_columns_that_are_as_likely_are_named_and_neither_is_taken(run: Run, files: Files) -> None:
+    result = run(b"id,phone,mobile\n1,081255550101,081255550102\n")
+    assert result.exit_code == 2
+    assert "2 ('phone'), 3 ('mobile')" in result.stderr
+    assert "--column" in result.stderr
+    assert not files.clean.exists()
+
+
+def test_numbers_of_another_region_are_read_as_there(run: Run, files: Files) -> None:
+    run(b"(201) 555-0123\n", "--region", "US")
+    assert files.clean.read_bytes() == b"(201) 555-0123\n"
+    assert run(b"1\n", "--region", "ZZ", "--force").exit_code == 2
+
+
+def test_a_mark_without_end_refuses_its_own_row_and_hides_no_other(
+    run: Run, files: Files, engine: sa.Engine
+) -> None:
+    ListStore(engine).add(NewEntry("+6281255550100", "ani"))
+    run(b'phone,name\n081255550101,"Sri\n081255550100,Budi\n081255550102,"Wati"\n')
+    assert files.clean.read_bytes() == b'phone,name\n081255550102,"Wati"\n'
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("phone\n0812".encode("utf-16"), "UTF-16"),
+        (b"PK\x03\x04rest", "ZIP"),
+        (b"\x1f\x8brest", "compressed"),
+        (b"phone\n\0\n", "no text"),
+        (b"name\nBudi\n", "no column holds numbers"),
+        (b"081255550100\n" + b"1" * 70_000, "row 2"),
+    ],
+)
+def test_what_cannot_be_a_lead_file_is_refused_and_leaves_nothing(
+    content: bytes, told: str, run: Run, files: Files, tmp_path: Path
+) -> None:
+    result = run(content)
+    assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
+    assert told in result.stderr
+    assert [path for path in tmp_path.iterdir() if "csv" in path.name] == [files.leads]
+
+
+def test_outputs_replace_nothing_unless_told_so(run: Run, files: Files) -> None:
+    files.refused.write_text("precious")
+    assert run(b"081255550100\n").exit_code == 2
+    assert (files.refused.read_text(), files.clean.exists()) == ("precious", False)
+    assert run(b"081255550100\n", "--force").exit_code == 0
+    assert files.refused.read_text() == ""
+
+
+@pytest.mark.parametrize("option", ["-o", "--refused"])
+def test_the_input_is_never_an_output(option: str, run: Run, files: Files, tmp_path: Path) -> None:
+    link = tmp_path / "link.csv"
+    link.symlink_to(files.leads)
+    for path in (files.leads, link):
+        result = run(b"081255550100\n", option, str(path), "--force")
+        assert result.exit_code == 2
+        assert files.leads.read_bytes() == b"081255550100\n"
+    os.link(files.leads, tmp_path / "hard.csv")
+    assert run(b"081255550100\n", option, str(tmp_path / "hard.csv"), "--force").exit_code == 2
+
+
+def test_one_file_cannot_be_both_outputs(run: Run, files: Files) -> None:
+    assert run(b"081255550100\n", "--refused", str(files.clean)).exit_code == 2
+    assert not files.clean.exists()
+
+
+def test_an_empty_file_gives_two_empty_files(run: Run, files: Files) -> None:
+    assert run(b"").exit_code == 0
+    assert (files.clean.read_bytes(), files.refused.read_bytes()) == (b"", b"")
+
+
+def test_without_sql_there_is_exit_code_4_and_nothing_written(
+    files: Files, environ: dict[str, str], tmp_path: Path
+) -> None:
+    files.leads.write_bytes(b"081255550100\n")
+    nowhere = environ | {"CALLGUARD_SQL__URL": "postgresql://nobody@127.0.0.1:1/nowhere"}
+    paths = [str(files.leads), "-o", str(files.clean), "--refused", str(files.refused)]
+    result = CliRunner(env=nowhere).invoke(cli, ["scrub", *paths])
+    assert (result.exit_code, result.stdout) == (4, "")
+    assert [path for path in tmp_path.iterdir() if "csv" in path.name] == [files.leads]
+
+
+@pytest.fixture
+def fifo(tmp_path: Path) -> Iterator[Path]:
+    path = tmp_path / "leads.fifo"
+    os.mkfifo(path)
+    yield path
+    path.unlink()
+
+
+def test_ctrl_c_leaves_neither_file(
+    fifo: Path, files: Files, environ: dict[str, str], tmp_path: Path
+) -> None:
+    command = [sys.executable, "-m", "callguard", "scrub", str(fifo), "-o", str(files.clean)]
+    process = subprocess.Popen(
+        [*command, "--refused", str(files.refused)],
+        env=os.environ | environ,
+        stderr=subprocess.PIPE,
+    )
+    with fifo.open("wb") as leads:
+        # More than one piece: by the time that all of it is taken, the scrub is in the midst of its work.
+        leads.write(b"081255550100\n" * 1_500_000)
+        leads.flush()
+        assert list(tmp_path.glob(".clean.csv.*.part"))
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 130
+    assert process.stderr is not None
+    assert b"Traceback" not in process.stderr.read()
+    process.stderr.close()
+    assert [path.name for path in tmp_path.iterdir() if "csv" in path.name] == []
