@@ -12,10 +12,11 @@ from callguard.lists.entryfiles.columns import Columns, Role
 from callguard.lists.entryfiles.instants import days_after, instant
 from callguard.lists.entryfiles.records import Record
 from callguard.lists.entrynumbers import EntryNumbers
-from callguard.lists.model import NewEntry
+from callguard.lists.model import NewEntry, check_text
 from callguard.screening.model import Category
 
 _ANY_NUMBER = "+6281234567890"
+_ABSENT = -1
 _CLOCKS_DIFFER = timedelta(minutes=5)
 
 
@@ -45,7 +46,8 @@ class Defaults:
     source: str = ""
 
     def __post_init__(self) -> None:
-        _checked(self.category, self.project, self.reason, self.source, self.added_by)
+        _check(self.category, self.project, self.source, self.added_by)
+        check_text("reason", self.reason)
 
 
 class Checker:
@@ -66,7 +68,10 @@ class Checker:
         `width`: how many columns the header has; a row that has more or fewer is refused, for its cells stand
         below other words than their own. None where there is no header: then a row may be shorter.
         """
-        self._columns = columns
+        self._own = columns.own
+        self._numbers_at = columns.numbers
+        self._of = {role: columns.of.get(role, _ABSENT) for role in Role}
+        self._last = max((*columns.numbers, *columns.of.values()))
         self._numbers = numbers
         self._defaults = defaults
         self._now = microseconds(now)
@@ -78,40 +83,41 @@ class Checker:
         """The entries of a record, and why it, or one of its numbers, is refused; empty if nothing is."""
         if record.why:
             return [], record.why
+        if self._width is not None and len(record.cells) != self._width:
+            return [], f"{len(record.cells)} columns, where the header has {self._width}"
+        cells = list(record.cells) if self._own else [cell.strip() for cell in record.cells]
+        cells += [""] * (self._last + 1 - len(cells))
+        cells.append("")  # what a column that is absent says
         try:
-            row = self._details(record.cells)
+            details = self._details(cells)
+            added_at, expires_at = self._added_at(cells), self._expires_at(cells)
         except InputError as error:
             return [], str(error)
         rows, why = [], ""
-        for at in self._columns.numbers:
-            text = self._cell(record.cells, at)
-            if not text and len(self._columns.numbers) > 1:
+        for at in self._numbers_at:
+            if not cells[at] and len(self._numbers_at) > 1:
                 continue
             try:
-                rows.append(row._replace(number=self._numbers.read(text)))
+                rows.append(Row(self._numbers.read(cells[at]), *details, added_at, expires_at))
             except InputError as error:
                 why = why or str(error)
         return rows, why or ("" if rows else "no number")
 
-    def _details(self, cells: Sequence[str]) -> Row:
-        """Everything but the number. Raises InputError."""
-        if self._width is not None and len(cells) != self._width:
-            raise InputError(f"{len(cells)} columns, where the header has {self._width}")
-        if self._text(cells, Role.REMOVED_AT):
+    def _details(self, cells: Sequence[str]) -> tuple[str, str | None, str, str, str]:
+        of, default = self._of, self._defaults
+        if cells[of[Role.REMOVED_AT]]:
             raise InputError("removed: what is history is not imported")
-        default = self._defaults
-        details = (
-            self._text(cells, Role.CATEGORY) or default.category,
-            self._text(cells, Role.PROJECT) or default.project,
-            self._text(cells, Role.REASON) or default.reason,
-            self._text(cells, Role.SOURCE) or default.source,
-            self._text(cells, Role.ADDED_BY) or default.added_by,
-        )
-        _checked(*details)
-        return Row("", *details, added_at=self._added_at(cells), expires_at=self._expires_at(cells))
+        category = cells[of[Role.CATEGORY]] or default.category
+        project = cells[of[Role.PROJECT]] or default.project
+        reason = cells[of[Role.REASON]] or default.reason
+        source = cells[of[Role.SOURCE]] or default.source
+        added_by = cells[of[Role.ADDED_BY]] or default.added_by
+        _check(category, project, source, added_by)
+        check_text("reason", reason)
+        return category, project, reason, source, added_by
 
     def _added_at(self, cells: Sequence[str]) -> int | None:
-        text = self._text(cells, Role.ADDED_AT)
+        text = cells[self._of[Role.ADDED_AT]]
         if not text:
             return None
         at = instant(text)
@@ -120,9 +126,9 @@ class Checker:
         return at
 
     def _expires_at(self, cells: Sequence[str]) -> int | None:
-        if text := self._text(cells, Role.DAYS):
+        if text := cells[self._of[Role.DAYS]]:
             at = days_after(text, self._days_from)
-        elif text := self._text(cells, Role.EXPIRES_AT):
+        elif text := cells[self._of[Role.EXPIRES_AT]]:
             at = instant(text)
         else:
             return None
@@ -130,16 +136,8 @@ class Checker:
             raise InputError(f"expired at {from_microseconds(at).isoformat()}: history is not imported")
         return at
 
-    def _text(self, cells: Sequence[str], role: Role) -> str:
-        at = self._columns.of.get(role)
-        return "" if at is None else self._cell(cells, at)
-
-    def _cell(self, cells: Sequence[str], at: int) -> str:
-        text = cells[at] if at < len(cells) else ""
-        return text if self._columns.own else text.strip()
-
 
 @lru_cache(maxsize=8192)
-def _checked(category: str, project: str | None, reason: str, source: str, added_by: str) -> None:
+def _check(category: str, project: str | None, source: str, added_by: str) -> None:
     # The rules of an entry are NewEntry's; of which number the rest is said is no matter to them.
-    NewEntry(_ANY_NUMBER, added_by, category, project, reason, source)
+    NewEntry(_ANY_NUMBER, added_by, category, project, source=source)

@@ -22,7 +22,8 @@ DELIMITERS = ",;\t|"
 
 _COMPRESSED = (b"\x1f\x8b", b"PK\x03\x04", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd")
 _MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
-# Our own export has an apostrophe in front of what could be taken for a formula, as have many others.
+# Our own export, like many others, has an apostrophe in front of what a spreadsheet could take for a formula:
+# it is taken off.
 _ESCAPED = tuple(f"'{sign}" for sign in "=+-@'＝＋－＠")  # noqa: RUF001
 
 
@@ -78,7 +79,7 @@ class EntryFile:
                 if not cells or (len(cells) == 1 and not cells[0].strip()):
                     continue
                 why = "a record over several lines" if before > line else ""
-                yield Record(line, [_plain(cell) for cell in cells], why)
+                yield Record(line, [cell[1:] if cell.startswith(_ESCAPED) else cell for cell in cells], why)
         except csv.Error as error:
             raise InputError(
                 f"not CSV: {error}", where=f"{self._name}: line {before + 1}", allowed="quotes in pairs"
@@ -144,8 +145,3 @@ def open_entries(path: Path, *, delimiter: str | None = None) -> Iterator[EntryF
 def _chained(first: str, rest: Iterator[str]) -> Iterator[str]:
     yield first
     yield from rest
-
-
-def _plain(cell: str) -> str:
-    """The cell without the apostrophe that keeps a spreadsheet from taking it for a formula."""
-    return cell[1:] if cell.startswith(_ESCAPED) else cell
