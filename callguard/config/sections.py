@@ -175,6 +175,8 @@ class RegistrySettings(Section):
     """A list whose data are older than its allowed age."""
     not_covered: Shortcoming = Shortcoming.WARN
     """A number of an area that the list does not cover, or of a list that was never imported."""
+    shrink_percent: Annotated[float, Field(ge=0, le=100)] = 10.0
+    """By how much of its numbers a list may become smaller in an import, without --shrink."""
 
 
 class RedisSettings(SecretSection):

@@ -24,13 +24,13 @@ class BlockStore:
     repeats the other."""
 
     def __init__(self, engine: sa.Engine) -> None:
-        self._engine = engine
+        self.engine = engine
 
     def add_blocks(self, generation: int, rows: Sequence[tuple[int, bytes]]) -> None:
         """Add blocks to a generation that is loading, in one transaction: a megabyte or so."""
         values = [(generation, block, data) for block, data in rows]
-        with self._in_turn(), write(self._engine) as connection:
-            if self._engine.dialect.name != "postgresql":
+        with self._in_turn(), write(self.engine) as connection:
+            if self.engine.dialect.name != "postgresql":
                 connection.exec_driver_sql(
                     "INSERT INTO blocks (content, block, data) VALUES (?, ?, ?)", values
                 )
@@ -53,7 +53,7 @@ class BlockStore:
             if stop is not None:
                 wanted.append(blocks.c.block < stop)
             statement = sa.select(blocks.c.block, blocks.c.data).where(*wanted).order_by(blocks.c.block)
-            with snapshot(self._engine) as connection:
+            with snapshot(self.engine) as connection:
                 rows = [(block, bytes(data)) for block, data in connection.execute(statement.limit(some))]
             if rows:
                 yield rows
@@ -70,7 +70,7 @@ class BlockStore:
             .where(blocks.c.content == content, blocks.c.block.in_(wanted))
             .order_by(blocks.c.block)
         )
-        with snapshot(self._engine) as connection:
+        with snapshot(self.engine) as connection:
             return [(block, bytes(data)) for block, data in connection.execute(statement)]
 
     def delete_blocks(self, content: int, limit: int = 1000) -> bool:
@@ -83,7 +83,7 @@ class BlockStore:
             .subquery()
         )
         last = sa.select(sa.func.max(some.c.block)).scalar_subquery()
-        with self._in_turn(), write(self._engine) as connection:
+        with self._in_turn(), write(self.engine) as connection:
             deleted = connection.execute(
                 blocks.delete().where(blocks.c.content == content, blocks.c.block <= last)
             )
@@ -95,5 +95,5 @@ class BlockStore:
         looks only now and then, and would find it taken each time."""
         begun = time.monotonic()
         yield
-        if self._engine.dialect.name == "sqlite":
+        if self.engine.dialect.name == "sqlite":
             time.sleep(max(_SHORTEST_PAUSE, time.monotonic() - begun))

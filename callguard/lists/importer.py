@@ -1,20 +1,20 @@
 """Import a registry's file: a new generation is made beside the one in force, and then put in its place.
 
 Until `RegistryStore.switch` nothing that a call is checked against has changed, whatever happens to this
-process. What it leaves behind when it dies, the next import of the list cleans away; so does this one, when it
-is refused or stopped. All of it blocks, and raises InputError, SqlError, and BadBlock for damaged blocks.
+process. What it leaves behind when it dies, the next import of the list cleans away; so does this one, when
+it is refused or stopped. All of it blocks, and raises InputError, SqlError, and BadBlock for damaged blocks.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
-from callguard.errors import CacheError, InputError, SqlError
+from callguard.errors import InputError, SqlError
 from callguard.lists.difference import NONE, Difference, Piece, between, changed, replaced
 from callguard.lists.formats.layout import Layout
 from callguard.lists.importrules import (
@@ -28,7 +28,7 @@ from callguard.lists.importrules import (
 )
 from callguard.lists.numberruns import NumberRuns
 from callguard.lists.packing import Block, Numbers, unpack
-from callguard.lists.registries import Counts, Doomed, Registry, RegistryStore
+from callguard.lists.registries import Counts, Registry, RegistryStore
 from callguard.lists.registryfile import THREADS, ReadFile, Watching, read_file
 from callguard.lists.watched import Impact, Watched
 
@@ -40,7 +40,10 @@ _TRANSACTION = 1_000_000
 """Bytes of blocks that are written in one transaction."""
 _BLOCKS_ASKED = 500
 _REWRITE_SHARE = 4
-"""An append of more than a quarter of the list's numbers writes the list anew, with blocks of the best size."""
+"""An append of more than a quarter of the list's numbers makes all blocks anew, of the best size."""
+
+
+_Pieces: TypeAlias = Generator[Piece, None, None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +89,8 @@ class Live(Protocol):
     def abandon(self) -> None:
         """No more of them will come."""
 
-    def forget(self, doomed: Doomed) -> None:
-        """Remove the blocks of generations that will never be in force again. Raises CacheError."""
+    def sweep(self) -> None:
+        """Remove all blocks but those of generations in force, and those that are loading."""
 
 
 class Importer:
@@ -103,16 +106,13 @@ class Importer:
     def clean(self) -> None:
         """Remove what importers that died, and generations that nothing needs any more, have left behind."""
         self._store.fail_dead(self._registry.id)
-        for doomed in self._store.doomed(self._registry.id):
-            try:
-                self._live.forget(doomed)
-            except CacheError:
-                continue  # SQL must keep them until then: it alone knows what to remove from Redis
-            while self._store.delete_blocks(doomed.content):
+        for content in self._store.doomed(self._registry.id):
+            while self._store.delete_blocks(content):
                 pass
+        self._live.sweep()
 
-    def run(self, order: Order, confirm: Callable[[Outcome], bool]) -> Outcome | None:
-        """Import a file; None if `confirm`, which sees what the new generation would be, says no."""
+    def run(self, order: Order, confirm: Callable[[Outcome], None]) -> Outcome:
+        """Import a file. `confirm` sees what the new generation would be, and raises to refuse it."""
         self.clean()
         file, data_date = self._read(order)
         size = self._block_size(order.mode, file)
@@ -126,18 +126,15 @@ class Importer:
             block_size=size,
         )
         try:
-            written = self._write(
-                generation, self._tally(order.mode, file), self._pieces(order.mode, file, size)
-            )
-            outcome = Outcome(file, data_date, written.difference)
+            tally = self._tally(order.mode, file)
+            self._write(generation, tally, self._pieces(order.mode, file, size))
+            outcome = Outcome(file, data_date, tally.difference)
             self._check_size(outcome, order.limits)
-            if not confirm(outcome):
-                self._give_up(generation)
-                return None
+            confirm(outcome)
             self._store.switch(
                 generation,
                 Counts(
-                    written.blocks,
+                    tally.blocks,
                     outcome.difference.numbers,
                     outcome.difference.added,
                     outcome.difference.removed,
@@ -216,12 +213,12 @@ class Importer:
                 file.runs.add(unpack(rows, before.block_size))
         return file.runs.best_size()
 
-    def _pieces(self, mode: Mode, file: ReadFile, size: int) -> Iterator[Piece]:
+    def _pieces(self, mode: Mode, file: ReadFile, size: int) -> _Pieces:
         if self._rewrites(mode, file):
             return self._made_anew(file.runs, size)
         return self._made_by_change(mode, file, size)
 
-    def _made_anew(self, runs: NumberRuns, size: int) -> Iterator[Piece]:
+    def _made_anew(self, runs: NumberRuns, size: int) -> _Pieces:
         """Stretches of all the numbers, packed by several threads."""
         ranges = runs.ranges(size, _AT_ONCE)
         waiting: deque[Future[Piece]] = deque()
@@ -239,14 +236,15 @@ class Importer:
                 pool.shutdown(cancel_futures=True)
 
     def _stretch(self, runs: NumberRuns, start: int, stop: int, size: int) -> Piece:
-        before, old = self._before, []
+        before = self._before
+        old: list[Block] = []
         if before is not None and before.numbers:
             first, end = start // before.block_size, -(-stop // before.block_size)
             for rows in self._store.chunks(before.content, start=first, stop=end):
                 old.extend(rows)
         return replaced(runs.merged(start, stop), size, old, before.block_size if before else size)
 
-    def _made_by_change(self, mode: Mode, file: ReadFile, size: int) -> Iterator[Piece]:
+    def _made_by_change(self, mode: Mode, file: ReadFile, size: int) -> _Pieces:
         """The blocks of the generation before, with the file's changes worked in."""
         assert self._before is not None  # noqa: S101 - without it, all is made anew
         content, blocks, done = self._before.content, self._before.blocks, 0
@@ -278,7 +276,7 @@ class Importer:
     def _tally(self, mode: Mode, file: ReadFile) -> "_Tally":
         return _Tally(self._before.numbers if self._before else 0, anew=self._rewrites(mode, file))
 
-    def _write(self, generation: int, tally: "_Tally", pieces: Iterator[Piece]) -> "_Tally":
+    def _write(self, generation: int, tally: "_Tally", pieces: _Pieces) -> None:
         self._live.begin(generation)
         with closing(pieces):
             for piece in pieces:
@@ -287,7 +285,6 @@ class Importer:
                     self._store.add_blocks(generation, rows)
                     self._live.put(rows)
         self._live.complete()
-        return tally
 
     def _give_up(self, generation: int) -> None:
         """The generation never was: what cannot be cleaned now, the next import cleans."""

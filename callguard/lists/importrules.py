@@ -1,4 +1,4 @@
-"""Which imports into a registry list are refused. Pure: raises InputError, which says why and what would be right.
+"""Which imports into a registry list are refused. Pure; every check raises InputError.
 
 What is looked at before the file is read, after it was read, and once the new generation is known.
 """
@@ -34,8 +34,10 @@ class Limits:
 
 
 def check_mode(mode: Mode, before: Generation | None, *, has_action: bool) -> None:
-    """Refuse a mode that the list, or the layout of its files, is not made for. `has_action`: the layout tells
-    additions from removals."""
+    """Refuse a mode that the list, or the layout of its files, is not made for.
+
+    `has_action`: the layout tells additions from removals.
+    """
     if before is None and mode in {Mode.REMOVE, Mode.CHANGE}:
         raise InputError(
             "nothing was imported into this list yet",

@@ -59,15 +59,6 @@ class Generation:
 
 
 @dataclass(frozen=True, slots=True)
-class Doomed:
-    """Blocks that nothing needs any more."""
-
-    content: int
-    generations: tuple[int, ...]
-    """The ids under which Redis may hold them, too."""
-
-
-@dataclass(frozen=True, slots=True)
 class Registry:
     """A registry list as its administrators see it."""
 
@@ -103,7 +94,7 @@ class RegistryStore(BlockStore):
     def create(self, new: NewRegistry, *, by: str) -> Registry:
         """Create a list, with nothing imported yet. Raises InputError if there is one of the name."""
         at = datetime.now(UTC)
-        with ordered_write(self._engine) as connection:
+        with ordered_write(self.engine) as connection:
             if connection.execute(_named(new.name)).first() is not None:
                 raise InputError(f"there is a list {new.name} already", where="name", allowed="a new name")
             row = connection.execute(
@@ -126,14 +117,14 @@ class RegistryStore(BlockStore):
 
     def find(self, name: str) -> Registry | None:
         """The list of that name, unless it was dropped."""
-        with snapshot(self._engine) as connection:
+        with snapshot(self.engine) as connection:
             row = connection.execute(_named(name)).first()
         return None if row is None else _registry(row)
 
     def all(self) -> tuple[Registry, ...]:
         """Every list that was not dropped, by name."""
         statement = sa.select(registries).where(registries.c.dropped_at.is_(None)).order_by(registries.c.name)
-        with snapshot(self._engine) as connection:
+        with snapshot(self.engine) as connection:
             return tuple(_registry(row) for row in connection.execute(statement))
 
     def history(self, registry: int) -> tuple[Generation, ...]:
@@ -141,12 +132,12 @@ class RegistryStore(BlockStore):
         statement = (
             sa.select(generations).where(generations.c.registry == registry).order_by(generations.c.id.desc())
         )
-        with snapshot(self._engine) as connection:
+        with snapshot(self.engine) as connection:
             return tuple(Generation(**row._mapping) for row in connection.execute(statement))
 
     def generation(self, identity: int) -> Generation:
         """One generation by its id. Raises InputError if there is none."""
-        with snapshot(self._engine) as connection:
+        with snapshot(self.engine) as connection:
             row = connection.execute(sa.select(generations).where(generations.c.id == identity)).first()
         if row is None:
             raise InputError(f"there is no generation {identity}", where="generation")
@@ -164,7 +155,7 @@ class RegistryStore(BlockStore):
         block_size: int,
     ) -> int:
         """Begin a generation; its id."""
-        with write(self._engine) as connection:
+        with write(self.engine) as connection:
             identity = _insert_generation(
                 connection,
                 registry=registry,
@@ -184,7 +175,7 @@ class RegistryStore(BlockStore):
     def begin_rollback(self, registry: int, *, who: str) -> Generation:
         """Begin a generation that repeats the one that was in force before: its blocks are there already, so
         that only `switch` is left to do. Raises InputError if there is none to go back to."""
-        with write(self._engine) as connection:
+        with write(self.engine) as connection:
             chosen = sa.select(registries).where(registries.c.id == registry)
             in_force = connection.execute(chosen).one().generation
             ready = (
@@ -227,7 +218,7 @@ class RegistryStore(BlockStore):
         import was faster, or the list was dropped meanwhile; then nothing is changed.
         """
         at = datetime.now(UTC)
-        with ordered_write(self._engine) as connection:
+        with ordered_write(self.engine) as connection:
             new = connection.execute(sa.select(generations).where(generations.c.id == generation)).one()
             registry = connection.execute(sa.select(registries).where(registries.c.id == new.registry)).one()
             others = registry.generation != instead_of or registry.dropped_at is not None
@@ -261,7 +252,7 @@ class RegistryStore(BlockStore):
 
     def fail(self, generation: int) -> None:
         """Give up a generation that never came into force."""
-        with write(self._engine) as connection:
+        with write(self.engine) as connection:
             connection.execute(
                 generations.update()
                 .where(generations.c.id == generation, generations.c.state == "loading")
@@ -270,7 +261,7 @@ class RegistryStore(BlockStore):
 
     def fail_dead(self, registry: int) -> None:
         """Give up what importers that died have begun. The caller alone imports this list (importlock)."""
-        with write(self._engine) as connection:
+        with write(self.engine) as connection:
             connection.execute(
                 generations.update()
                 .where(generations.c.registry == registry, generations.c.state == "loading")
@@ -283,7 +274,7 @@ class RegistryStore(BlockStore):
         Raises InputError if it was dropped already.
         """
         at = datetime.now(UTC)
-        with ordered_write(self._engine) as connection:
+        with ordered_write(self.engine) as connection:
             dropped = connection.execute(
                 registries.update()
                 .where(registries.c.id == registry, registries.c.dropped_at.is_(None))
@@ -298,25 +289,14 @@ class RegistryStore(BlockStore):
             )
             _log(connection, Action.DROP, registry, None, at=at, who=by)
 
-    def doomed(self, registry: int) -> tuple[Doomed, ...]:
+    def doomed(self, registry: int) -> tuple[int, ...]:
         """The contents of a list that have blocks, though no generation that is loading or ready has them."""
-        of_list = sa.select(generations.c.content, generations.c.id, generations.c.state)
-        statement = of_list.where(generations.c.registry == registry).order_by(generations.c.id)
-        holders: dict[int, list[int]] = {}
-        needed: set[int] = set()
-        with snapshot(self._engine) as connection:
-            for content, identity, state in connection.execute(statement):
-                holders.setdefault(content, []).append(identity)
-                if state in {"loading", "ready"}:
-                    needed.add(content)
-            return tuple(
-                Doomed(content, tuple(identities))
-                for content, identities in holders.items()
-                if content not in needed
-                and connection.execute(
-                    sa.select(blocks.c.block).where(blocks.c.content == content).limit(1)
-                ).first()
-            )
+        of_list = sa.select(generations.c.content).where(generations.c.registry == registry).distinct()
+        needed = of_list.where(generations.c.state.in_(["loading", "ready"]))
+        has_blocks = sa.exists().where(blocks.c.content == generations.c.content)
+        statement = of_list.where(generations.c.content.not_in(needed), has_blocks)
+        with snapshot(self.engine) as connection:
+            return tuple(sorted(connection.execute(statement).scalars()))
 
 
 def _named(name: str) -> sa.Select[Any]:

@@ -1,4 +1,4 @@
-"""The file of the lines that an import could not use, for its user to mend: CSV with file, line, reason, text.
+"""The file of the lines that an import could not use: CSV with file, line, reason and text.
 
 It is written as the import goes, under a name of its own, and has its proper name only when it is complete.
 """

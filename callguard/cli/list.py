@@ -1,0 +1,369 @@
+"""`callguard list`: registry lists, their generations, and files of lists. Import is in listimport.py."""
+
+import importlib
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from callguard.cli import one_line, pass_settings
+from callguard.cli.lists import open_lists, tell_reach, who_asks
+from callguard.config import Settings
+from callguard.errors import InputError
+from callguard.lists.freshness import Freshness, freshness
+from callguard.lists.importlock import import_lock
+from callguard.lists.livecopy import LiveCopy
+from callguard.lists.registries import Generation, Registry, RegistryStore
+from callguard.lists.registryrules import RESERVED, new_registry
+from callguard.lists.rollback import roll_back
+
+
+class ListCommands(click.Group):
+    """The group, of which `import` is loaded when used (numpy is slow to load), and with which the internal
+    lists are imported and exported under their name."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted([*super().list_commands(ctx), "import"])
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name == "import":
+            found = importlib.import_module("callguard.cli.listimport").import_
+            assert isinstance(found, click.Command)  # noqa: S101
+            return found
+        return super().get_command(ctx, cmd_name)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args[0] in {"import", "export"} and args[1:2] == [RESERVED]:
+            internal = importlib.import_module("callguard.cli.internal")
+            return f"{args[0]} {RESERVED}", getattr(internal, f"{args[0]}_internal"), args[2:]
+        return super().resolve_command(ctx, args)
+
+
+@click.group("list", cls=ListCommands)
+def list_() -> None:
+    """Registry lists: create them, import their files, look at them, go back.
+
+    `callguard list import internal` and `export internal` are for the internal lists.
+
+    \b
+    Example:
+      callguard list create us-national --jurisdiction US --format us-text --allowed-age-days 31
+      callguard list import us-national 2026-11-01.zip
+    """
+
+
+@list_.command()
+@click.argument("name")
+@click.option("--jurisdiction", required=True, help="Whose numbers it lists: ISO 3166, such as US or US-FL.")
+@click.option("--format", "format_name", metavar="FORMAT", help="How its files are: see `list formats`.")
+@click.option("--mapping", metavar="FILE", type=click.Path(path_type=Path), help="The same, as TOML.")
+@click.option("--kind", default="do-not-call", show_default=True, help="What it is for, in a word.")
+@click.option("--allowed-age-days", type=int, metavar="N", help="How old its data may be. Default: any age.")
+@click.option(
+    "--covers",
+    default="",
+    metavar="PREFIXES",
+    help="The area codes it speaks of, with commas between them. Default: its whole country.",
+)
+@click.option("--by", metavar="WHO", help="Who creates it. Default: the user of this command.")
+@pass_settings
+def create(
+    settings: Settings,
+    *,
+    name: str,
+    jurisdiction: str,
+    format_name: str | None,
+    mapping: Path | None,
+    kind: str,
+    allowed_age_days: int | None,
+    covers: str,
+    by: str | None,
+) -> None:
+    """Create the list NAME, with nothing imported into it yet.
+
+    From then on a number of its country is `not-covered` until a file was imported.
+
+    \b
+    Example:
+      callguard list create us-national --jurisdiction US --format us-text --allowed-age-days 31
+      callguard list create ny --jurisdiction US-NY --mapping ny.toml --covers 212,646,917
+    """
+    new = new_registry(
+        name=name,
+        jurisdiction=jurisdiction,
+        kind=kind,
+        covers=covers,
+        allowed_age_days=allowed_age_days,
+        layout=_layout(format_name, mapping),
+    )
+    who = who_asks(by)
+    with opened(settings) as store:
+        store.create(new, by=who)
+        with LiveCopy(settings, store.engine) as live:
+            tell_reach(*live.switch())
+    click.echo(f"{name}: created")
+
+
+@list_.command()
+@click.argument("name", required=False)
+@click.option("--json", "as_json", is_flag=True, help="JSON, for programs.")
+@pass_settings
+def show(settings: Settings, *, name: str | None, as_json: bool) -> None:
+    """Show the registry lists, or the list NAME: how many numbers, and how old.
+
+    \b
+    Example:
+      callguard list show
+      callguard list show us-national --json
+    """
+    with opened(settings) as store:
+        lists = store.all() if name is None else (named(store, name),)
+        rows = [_row(one, store.generation(one.generation) if one.generation else None) for one in lists]
+    if as_json:
+        click.echo(json.dumps(rows[0] if name is not None else rows))
+        return
+    if not rows:
+        click.echo("no registry lists: see `callguard list create --help`")
+    elif name is None:
+        columns = ("name", "jurisdiction", "kind", "numbers", "data_date", "age", "version")
+        _print_table(columns, rows)
+    else:
+        for key, value in rows[0].items():
+            click.echo(one_line(f"{key.replace('_', ' '):<17} {_text(value)}"))
+
+
+@list_.command()
+@click.argument("name")
+@click.option("--json", "as_json", is_flag=True, help="JSON, for programs.")
+@pass_settings
+def history(settings: Settings, *, name: str, as_json: bool) -> None:
+    """Show every import into the list NAME, newest first.
+
+    \b
+    Example:
+      callguard list history us-national
+    """
+    with opened(settings) as store:
+        registry = named(store, name)
+        rows = [_history_row(one, registry) for one in store.history(registry.id)]
+    if as_json:
+        click.echo(json.dumps(rows))
+    elif rows:
+        columns = ("version", "state", "mode", "file", "data_date", "ended_at", "who", "numbers", "added")
+        _print_table((*columns, "removed", "rejected"), rows)
+    else:
+        click.echo(f"{name}: nothing was imported yet")
+
+
+@list_.command()
+@click.argument("name")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--by", metavar="WHO", help="Who does it. Default: the user of this command.")
+@pass_settings
+def rollback(settings: Settings, *, name: str, yes: bool, by: str | None) -> None:
+    """Put the generation of the list NAME that was in force before back in force.
+
+    It becomes a generation of its own; a second rollback undoes the first.
+
+    \b
+    Example:
+      callguard list rollback us-national
+    """
+    who = who_asks(by)
+    with opened(settings) as store:
+        registry = named(store, name)
+        with import_lock(store.engine, registry.id, name, who=who), LiveCopy(settings, store.engine) as live:
+            # What was in force before the lock was ours may not be any more.
+            registry = named(store, name)
+            for before in store.history(registry.id):
+                if before.state == "ready" and before.id != registry.generation:
+                    ask(f"{name}: go back to {_told(before)}?", yes=yes)
+            back = roll_back(store, registry, live, who=who)
+            tell_reach(*live.switch())
+    click.echo(f"{name}: {_told(back)}, in force")
+
+
+@list_.command()
+@click.argument("name")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--by", metavar="WHO", help="Who does it. Default: the user of this command.")
+@pass_settings
+def drop(settings: Settings, *, name: str, yes: bool, by: str | None) -> None:
+    """Give the list NAME up: calls are no longer checked against it. Its history stays in the database.
+
+    \b
+    Example:
+      callguard list drop ny
+    """
+    who = who_asks(by)
+    with opened(settings) as store:
+        registry = named(store, name)
+        with import_lock(store.engine, registry.id, name, who=who), LiveCopy(settings, store.engine) as live:
+            ask(f"{name}: drop it, so that its numbers may be called?", yes=yes)
+            store.drop(registry.id, by=who)
+            tell_reach(*live.switch())
+            while contents := store.doomed(registry.id):
+                store.delete_blocks(contents[0])
+            live.sweep()
+    click.echo(f"{name}: dropped")
+
+
+@list_.command()
+@click.argument("name")
+def export(name: str) -> None:
+    """Only the internal lists can be exported: `callguard list export internal --help`.
+
+    \b
+    Example:
+      callguard list export internal -o entries.csv
+    """
+    raise InputError(f"{name} is a registry list", where="name", allowed=RESERVED)
+
+
+@list_.command()
+def formats() -> None:
+    """Show the formats of files that are known.
+
+    For any other file, write a mapping and give it to `list create --mapping`.
+
+    \b
+    Example:
+      callguard list formats
+    """
+    from callguard.lists.formats.builtin import FORMATS  # noqa: PLC0415 - slow to import
+
+    for name, layout in sorted(FORMATS.items()):
+        click.echo(f"{name:<12} {layout.description}")
+        click.echo(f"{'':<12} source: {layout.source}")
+
+
+@contextmanager
+def opened(settings: Settings) -> Iterator[RegistryStore]:
+    """The registry lists of the settings' database, its tables brought up to date. Raises SqlError."""
+    with open_lists(settings) as engine:
+        yield RegistryStore(engine)
+
+
+def named(store: RegistryStore, name: str) -> Registry:
+    """The list of that name. Raises InputError if there is none."""
+    found = store.find(name)
+    if found is None:
+        known = ", ".join(one.name for one in store.all()[:20]) or "none yet: callguard list create"
+        raise InputError(f"there is no registry list {name[:40]!r}", where="name", allowed=known)
+    return found
+
+
+def ask(question: str, *, yes: bool) -> None:
+    """Ask on the terminal, unless told yes. Raises click.Abort for a no, InputError without a terminal."""
+    if not yes:
+        check_terminal()
+        click.confirm(question, err=True, abort=True)
+
+
+def check_terminal() -> None:
+    """Raises InputError where nobody can be asked."""
+    if not sys.stdin.isatty():
+        raise InputError(
+            "there is no terminal to ask on", where="--yes", allowed="--yes, to do it without a question"
+        )
+
+
+def _told(generation: Generation) -> str:
+    return f"{generation.numbers:,} numbers, data of {generation.data_date or 'no known day'}"
+
+
+def _layout(format_name: str | None, mapping: Path | None) -> str:
+    from callguard.lists.formats.builtin import FORMATS  # noqa: PLC0415 - slow to import
+    from callguard.lists.formats.mapping import load_layout  # noqa: PLC0415
+
+    if (format_name is None) == (mapping is None):
+        raise InputError(
+            "how its files are must be said once", where="format", allowed="--format or --mapping"
+        )
+    if mapping is not None:
+        return load_layout(mapping).to_json()
+    layout = FORMATS.get(format_name or "")
+    if layout is None:
+        raise InputError("not a format", where="format", allowed=", ".join(FORMATS))
+    return layout.to_json()
+
+
+def _row(registry: Registry, generation: Generation | None) -> dict[str, Any]:
+    age = _age(registry, generation)
+    return {
+        "name": registry.name,
+        "jurisdiction": registry.jurisdiction,
+        "kind": registry.kind,
+        "format": json.loads(registry.layout).get("name"),
+        "covers": [f"+{prefix}" for prefix in registry.coverage] or f"+{registry.calling_code}",
+        "numbers": generation.numbers if generation else 0,
+        "version": generation.version if generation else 0,
+        "data_date": generation.data_date.isoformat() if generation and generation.data_date else None,
+        "age": str(age),
+        "age_days": age.days,
+        "allowed_age_days": registry.allowed_age_days,
+        "freshness": str(age.state),
+        "file": generation.file if generation else None,
+        "imported_at": _instant(generation.ended_at) if generation else None,
+        "imported_by": generation.who if generation else None,
+        "block_size": generation.block_size if generation else None,
+        "blocks": generation.blocks if generation else 0,
+    }
+
+
+def _age(registry: Registry, generation: Generation | None) -> Freshness:
+    data_date = generation.data_date if generation else None
+    imported = generation is not None
+    return freshness(data_date, registry.allowed_age_days, datetime.now(UTC), imported=imported)
+
+
+def _history_row(one: Generation, registry: Registry) -> dict[str, Any]:
+    return {
+        "id": one.id,
+        "version": one.version or None,
+        "state": "in force" if one.id == registry.generation else one.state,
+        "mode": one.mode,
+        "file": one.file,
+        "digest": one.digest,
+        "data_date": one.data_date.isoformat() if one.data_date else None,
+        "begun_at": _instant(one.begun_at),
+        "ended_at": _instant(one.ended_at),
+        "who": one.who,
+        "numbers": one.numbers,
+        "added": one.added,
+        "removed": one.removed,
+        "rejected": one.rejected,
+    }
+
+
+def _instant(at: datetime | None) -> str | None:
+    return None if at is None else at.isoformat(timespec="seconds")
+
+
+def _text(value: object) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    if isinstance(value, int):
+        return f"{value:,}"
+    return "-" if value is None else str(value)
+
+
+def _print_table(columns: tuple[str, ...], rows: list[dict[str, Any]]) -> None:
+    from rich.console import Console  # noqa: PLC0415 - only tables pay for it
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    table = Table()
+    for column in columns:
+        right = column in {"numbers", "added", "removed", "rejected", "version"}
+        table.add_column(column.replace("_", " "), overflow="fold", justify="right" if right else "left")
+    for row in rows:
+        table.add_row(*(Text(one_line(_text(row[column]))) for column in columns))
+    Console().print(table)

@@ -1,0 +1,213 @@
+"""`callguard list import`: a registry's file becomes the list's next generation."""
+
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+from callguard.cli import one_line, pass_settings
+from callguard.cli.list import ask, check_terminal, named, opened
+from callguard.cli.lists import tell_reach, who_asks
+from callguard.config import Settings
+from callguard.errors import InputError
+from callguard.journal.reader import JournalReader
+from callguard.lists.formats.layout import Layout
+from callguard.lists.importer import Importer, Order, Outcome
+from callguard.lists.importlock import import_lock
+from callguard.lists.importrules import Limits, Mode
+from callguard.lists.livecopy import LiveCopy
+from callguard.lists.registries import Registry, RegistryStore
+from callguard.lists.registryrules import check_name, region_of
+
+CALLS_SINCE = timedelta(days=30)
+MOST_CALLS = 100_000
+"""The calls of the past that a dry run looks at: the newest ones."""
+
+
+@click.command("import")
+@click.argument("name")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option(
+    "--mode",
+    type=click.Choice([str(mode) for mode in Mode]),
+    help="What becomes of its numbers. Default: change if the list's format says what is added and removed,"
+    " else replace.",
+)
+@click.option("--date", "day", metavar="YYYY-MM-DD", help="The day of its data. Default: what the file says.")
+@click.option("--dry-run", is_flag=True, help="Say what would change, and change nothing.")
+@click.option("--yes", is_flag=True, help="Do not ask; also, let the list be empty.")
+@click.option(
+    "--shrink",
+    type=click.FloatRange(0, 100),
+    metavar="PERCENT",
+    help="By how much the list may become smaller. Default: registries.shrink_percent of the settings.",
+)
+@click.option("--out-of-order", is_flag=True, help="Let data be older than those in force.")
+@click.option(
+    "--rejected",
+    type=click.Path(path_type=Path),
+    metavar="OTHER",
+    help="Where lines go that cannot be used. Default: FILE.rejected.csv.",
+)
+@click.option("--by", metavar="WHO", help="Who imports it. Default: the user of this command.")
+@pass_settings
+def import_(
+    settings: Settings,
+    *,
+    name: str,
+    file: Path,
+    mode: str | None,
+    day: str | None,
+    dry_run: bool,
+    yes: bool,
+    shrink: float | None,
+    out_of_order: bool,
+    rejected: Path | None,
+    by: str | None,
+) -> None:
+    """Import FILE into the list NAME: plain, .gz or .zip, of any size.
+
+    The list of now stays in force until the new one is complete, and is switched in one step; Ctrl-C at any
+    time leaves it as it is. A new list that is much smaller than that of now is refused. The one before is
+    kept: see `callguard list rollback`.
+
+    \b
+    Example:
+      callguard list import us-national 2026-11-01.zip --dry-run
+      callguard list import us-national 2026-11-01.zip --yes
+    """
+    check_name(name)
+    who = who_asks(by)
+    if not (yes or dry_run):
+        check_terminal()
+    with opened(settings) as store:
+        registry = named(store, name)
+        layout = Layout.from_json(registry.layout)
+        default = Mode.REPLACE if layout.action is None else Mode.CHANGE
+        order = Order(
+            path=file,
+            mode=Mode(mode) if mode else default,
+            who=who,
+            layout=layout,
+            region=region_of(registry.jurisdiction),
+            data_date=None if day is None else _day(day),
+            rejected=rejected or file.with_name(f"{file.name}.rejected.csv"),
+            limits=Limits(
+                shrink_percent=settings.registries.shrink_percent if shrink is None else shrink,
+                allow_empty=yes,
+                allow_out_of_order=out_of_order,
+            ),
+        )
+        with (
+            import_lock(store.engine, registry.id, name, who=who),
+            LiveCopy(settings, store.engine) as live,
+            _Bar() as bar,
+        ):
+            # What was in force before the lock was ours may not be any more.
+            importer = Importer(store, named(store, name), live, bar)
+            if dry_run:
+                outcome = importer.try_out(order, _calls(store, registry))
+                bar.stop()
+                _tell(name, order, outcome, "would have")
+                return
+
+            def confirm(outcome: Outcome) -> None:
+                bar.stop()
+                if not yes:
+                    _tell(name, order, outcome, "would have")
+                ask("Put it in force?", yes=yes)
+
+            made = importer.run(order, confirm)
+            tell_reach(*live.switch())
+            _tell(name, order, made, "has")
+            importer.clean()
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise InputError("not a day", where="date", allowed="YYYY-MM-DD, such as 2026-11-01") from None
+
+
+def _calls(store: RegistryStore, registry: Registry) -> Mapping[int, int]:
+    """The numbers of recent calls that the list could speak of."""
+    calls = JournalReader(store.engine).calls_by_number(datetime.now(UTC) - CALLS_SINCE, MOST_CALLS)
+    prefix = f"+{registry.calling_code}"
+    return {int(number[1:]): count for number, count in calls.items() if number.startswith(prefix)}
+
+
+def _tell(name: str, order: Order, outcome: Outcome, has: str) -> None:
+    difference, file = outcome.difference, outcome.file
+    of = f"data of {outcome.data_date}" if outcome.data_date else "data of no known day (--date says it)"
+    lines = [
+        f"{name} {has} {difference.numbers:,} numbers, {of}",
+        f"  added      {difference.added:,}",
+        f"  removed    {difference.removed:,}",
+        f"  unchanged  {difference.unchanged:,}",
+        f"  rejected   {file.rejected:,} of {file.lines:,} lines",
+    ]
+    lines += [f"    {one.file}, line {one.line}: {one.why}: {one.text}" for one in file.first_rejected]
+    if file.rejected_file is not None:
+        lines.append(f"    all of them: {file.rejected_file}")
+    if outcome.impact is not None:
+        impact = outcome.impact
+        lines.append(
+            f"  of {impact.calls:,} recent calls to numbers of its country,"
+            f" {impact.newly_listed:,} are newly listed, {impact.no_longer_listed:,} no longer"
+        )
+    click.echo("\n".join(one_line(line) for line in lines))
+
+
+class _Rate(ProgressColumn):
+    """What was done in a second, on the whole."""
+
+    def render(self, task: Task) -> Text:
+        done = task.fields.get("lines", 0)
+        rate = done / task.elapsed if done and task.elapsed else 0.0
+        return Text(f"{rate / 1e6:.1f} M lines/s" if rate else "")
+
+
+class _Bar:
+    """The progress of an import, on a terminal: first the reading, then the writing."""
+
+    def __init__(self) -> None:
+        console = Console(stderr=True)
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.percentage:3.0f} %"),
+            _Rate(),
+            TimeRemainingColumn(),
+            console=console,
+            disable=not console.is_terminal,
+        )
+        self._reading = self._progress.add_task("reading", total=None, lines=0)
+        self._writing = self._progress.add_task("writing", total=None, start=False, visible=False)
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Leave the terminal to others."""
+        self._progress.stop()
+
+    def reading(self, done: int, of: int, lines: int) -> None:
+        self._progress.update(self._reading, completed=done, total=of, lines=lines)
+
+    def writing(self, done: int, of: int) -> None:
+        if not self._progress.tasks[self._writing].started:
+            self._progress.start_task(self._writing)
+        self._progress.update(self._writing, completed=done, total=of, visible=True)
