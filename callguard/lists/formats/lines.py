@@ -75,14 +75,17 @@ class Lines:
 
     numbers: Numbers
     """One for each line; 0 for a line that is left to the caller."""
-    starts: NDArray[np.int64]
-    ends: NDArray[np.int64]
-    """Of each line in the chunk, without the newline."""
+    ends: NDArray[np.int64] | int
+    """The place of each line's newline in the chunk; or the length of every line, with its newline."""
 
     def left(self, data: bytes) -> Iterator[tuple[int, bytes]]:
         """Index and bytes of each line without a number."""
         for index in np.flatnonzero(self.numbers == 0).tolist():
-            yield index, data[self.starts[index] : self.ends[index]]
+            if isinstance(self.ends, int):
+                start, end = index * self.ends, (index + 1) * self.ends - 1
+            else:
+                start, end = self.ends[index - 1] + 1 if index else 0, self.ends[index]
+            yield index, data[start:end]
 
 
 def read_lines(data: bytes, shape: ShapeOf, rule: CleanRule) -> Lines:
@@ -92,16 +95,14 @@ def read_lines(data: bytes, shape: ShapeOf, rule: CleanRule) -> Lines:
     buffer = np.frombuffer(padded, np.uint8)
     length = padded.index(b"\n", _WORD) + 1 - _WORD
     lines, over = divmod(len(buffer) - _WORD, length)
-    newlines = 0 if over else np.count_nonzero(buffer[_WORD:] == _NEWLINE)
-    if newlines == lines and bool(np.all(buffer[_WORD + length - 1 :: length] == _NEWLINE)):
-        ends = np.arange(length - 1, (lines + 1) * length - 1, length)
+    if not over and _are_even(buffer[_WORD:], length):
         numbers = np.zeros(lines, np.uint64)
         if length - 1 <= LONGEST_SHAPE:
             for first in range(0, lines, _PIECE):
                 count = min(_PIECE, lines - first)
                 group = _Even(buffer, _WORD + first * length, length, count)
                 numbers[first : first + count] = _numbers(group, shape, rule)
-        return Lines(numbers, ends - (length - 1), ends)
+        return Lines(numbers, length)
     ends = np.flatnonzero(buffer[_WORD:] == _NEWLINE)
     starts = np.concatenate([np.zeros(1, np.int64), ends[:-1] + 1])
     numbers = np.zeros(len(ends), np.uint64)
@@ -113,7 +114,18 @@ def read_lines(data: bytes, shape: ShapeOf, rule: CleanRule) -> Lines:
                 these = np.flatnonzero(lengths == length)
                 scattered = _Scattered(buffer, _WORD + starts[piece][these], length)
                 numbers[first + these] = _numbers(scattered, shape, rule)
-    return Lines(numbers, starts, ends)
+    return Lines(numbers, ends)
+
+
+def _are_even(buffer: NDArray[np.uint8], length: int) -> bool:
+    """Whether every line has this length, with its newline."""
+    step = _PIECE * length
+    for first in range(0, len(buffer), step):
+        piece = buffer[first : first + step]
+        newlines = piece[length - 1 :: length] == _NEWLINE
+        if not newlines.all() or np.count_nonzero(piece == _NEWLINE) != len(newlines):
+            return False
+    return True
 
 
 class _Even:
@@ -174,9 +186,8 @@ def _numbers(group: _Even | _Scattered, shape_of_line: ShapeOf, rule: CleanRule)
             continue
         digits, fits = _digits(some, shape)
         found = rule.read(digits, shape.digits, plus=shape.plus)
-        if bool(fits.all()):
-            numbers[remaining] = found
-            break
+        if remaining.size == group.count and fits.all():
+            return found
         numbers[remaining[fits]] = found[fits]
         remaining = remaining[~fits]
     return numbers

@@ -116,7 +116,7 @@ class RowParser:
                 lines.numbers[index] = self._written.one(self._number(_Row(index + 1, cells, text), places))
             except Unread as error:
                 rejects.add(index + 1, text, str(error))
-        numbers = lines.numbers[lines.numbers != 0]
+        numbers = lines.numbers if lines.numbers.all() else lines.numbers[lines.numbers != 0]
         return Found(numbers, np.zeros(0, np.uint64), rejects, len(lines.numbers))
 
     def _columns(self, data: bytes, encoding: str, places: Places) -> Found:

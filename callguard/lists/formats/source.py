@@ -19,7 +19,7 @@ from isal import igzip, isal_zlib
 
 from callguard.errors import InputError
 
-PIECE = 8 << 20
+PIECE = 4 << 20
 """Bytes at a time."""
 _COMPRESSED_PIECE = 1 << 20
 
