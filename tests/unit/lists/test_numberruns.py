@@ -116,9 +116,9 @@ def test_a_file_that_repeats_its_numbers_is_put_together_piece_by_piece(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(numberruns, "_AT_ONCE", 30)
-    runs = runs_of([range(20)] * 50 + [[LARGEST_NUMBER]])
-    assert runs.merged(0, 10_000).tolist() == list(range(20))
-    assert runs.merged(0, LARGEST_NUMBER + 1).tolist() == [*range(20), LARGEST_NUMBER]
+    runs = runs_of([*(range(first, first + 20) for first in range(50)), [LARGEST_NUMBER]])
+    assert runs.merged(0, 10_000).tolist() == list(range(69))
+    assert runs.merged(0, LARGEST_NUMBER + 1).tolist() == [*range(69), LARGEST_NUMBER]
 
 
 @pytest.mark.parametrize(("below", "bytes_each"), [(8 * 10**9, 4.1), (10**14, 8.0)])
@@ -136,7 +136,9 @@ def test_numbers_are_kept_in_few_bytes(below: int, bytes_each: float) -> None:
 
 
 def test_the_block_size_is_that_of_all_the_list_not_of_its_beginning() -> None:
-    dense = np.arange(12_010_000_000, 12_010_100_000, 9, dtype=np.uint64)
-    sparse = random_numbers(400_000, 4 * 10**9) + np.uint64(10**9)
+    # More numbers than a range has, a tenth of every second block of 10,000.
+    places = np.arange(0, 2_200_000, dtype=np.uint64)
+    dense = np.uint64(12_010_000_000) + places // 1000 * 20_000 + places % 1000 * 10
+    sparse = random_numbers(4_000_000, 8 * 10**9) + np.uint64(10**9)
     assert runs_of([dense]).best_size() == 10_000
     assert runs_of([dense, sparse]).best_size() == 1_000_000
