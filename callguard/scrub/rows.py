@@ -27,6 +27,15 @@ LONGEST_ROW = 1 << 16
 _LF, _CR, _QUOTE = 10, 13, 34
 
 
+class EndlessRow(InputError):
+    """A row longer than LONGEST_ROW; `row` is its number among those looked at, from 1."""
+
+    def __init__(self, row: int) -> None:
+        self.row = row
+        allowed = f"rows of up to {LONGEST_ROW:,} bytes, each with a line end"
+        super().__init__("a row without an end", where=f"row {row}", allowed=allowed)
+
+
 @dataclass(frozen=True, slots=True)
 class Rows:
     """Whole rows, one after another."""
@@ -78,7 +87,7 @@ def split(data: Bytes, delimiter: int, *, at_end: bool) -> Rows:
     """The whole rows at the beginning of the data, which begin a row.
 
     What follows `starts[-1]` is the beginning of a row, unless `at_end`, where every byte belongs to one.
-    Raises InputError, whose `where` is the index of the row from 1, for a row longer than LONGEST_ROW.
+    Raises EndlessRow.
     """
     quotes = np.flatnonzero(data == _QUOTE)
     inside, broken = _inside(data, quotes, delimiter, at_end=at_end), np.zeros(0, np.int64)
@@ -88,11 +97,7 @@ def split(data: Bytes, delimiter: int, *, at_end: bool) -> Rows:
         starts = _starts(data, inside, at_end=at_end)
     if _longest(data, starts) > LONGEST_ROW:
         lengths = np.diff(starts, append=len(data))
-        raise InputError(
-            "a row without an end",
-            where=str(int(np.argmax(lengths > LONGEST_ROW)) + 1),
-            allowed=f"rows of up to {LONGEST_ROW:,} bytes, each with a line end",
-        )
+        raise EndlessRow(int(np.argmax(lengths > LONGEST_ROW)) + 1)
     used = data[: starts[-1]]
     is_delimiter = used == delimiter
     if inside is not None:

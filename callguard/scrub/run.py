@@ -22,7 +22,7 @@ from callguard.scrub.lists import Indices
 from callguard.scrub.outputs import Outputs
 from callguard.scrub.reading import UNREADABLE as NO_NUMBER
 from callguard.scrub.reading import LeadReader
-from callguard.scrub.rows import Flags, Rows, split
+from callguard.scrub.rows import EndlessRow, Flags, Rows, split
 from callguard.scrub.verdicts import ALLOWED, UNREADABLE, Verdicts
 
 COLUMNS = ("callguard_lists", "callguard_reason")
@@ -90,14 +90,15 @@ def scrub(
         beginning = _read(file, _BEGINNING, source)
         _check_kind(beginning, source)
         mark = BOM if beginning.startswith(BOM) else b""
-        layout = find_layout(
-            beginning[len(mark) :],
-            at_end=len(beginning) < _BEGINNING,
-            is_number=lambda text: reader.read_one(text) != NO_NUMBER,
-            columns=wanted.columns,
-            delimiter=wanted.delimiter,
-            header=wanted.header,
-        )
+        with _rows_named(source):
+            layout = find_layout(
+                beginning[len(mark) :],
+                at_end=len(beginning) < _BEGINNING,
+                is_number=lambda text: reader.read_one(text) != NO_NUMBER,
+                columns=wanted.columns,
+                delimiter=wanted.delimiter,
+                header=wanted.header,
+            )
         verdicts = load()
         outputs.write(clean=mark, refused=mark)
         work = _Work(layout, reader, verdicts)
@@ -125,11 +126,8 @@ def _pieces(file: BinaryIO, rest: bytes, layout: Layout, source: Path) -> Iterat
         more = _read(file, _PIECE, source)
         at_end = len(more) < _PIECE
         data = np.frombuffer(rest + more, np.uint8)
-        try:
+        with _rows_named(source, before):
             rows = split(data, ord(layout.delimiter), at_end=at_end)
-        except InputError as error:
-            where = f"{source}: row {before + int(error.where or 0)}"
-            raise InputError(error.what, where=where, allowed=error.allowed) from None
         rest = data[rows.starts[-1] :].tobytes()
         before += len(rows)
         yield rows, file.tell()
@@ -272,6 +270,15 @@ def _named(source: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise InputError(f"cannot be read: {error.strerror}", where=str(source)) from error
+
+
+@contextmanager
+def _rows_named(source: Path, before: int = 0) -> Iterator[None]:
+    try:
+        yield
+    except EndlessRow as error:
+        where = f"{source}: row {before + error.row}"
+        raise InputError(error.what, where=where, allowed=error.allowed) from None
 
 
 _KINDS = (

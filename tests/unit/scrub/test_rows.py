@@ -9,8 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from callguard.errors import InputError
-from callguard.scrub.rows import LONGEST_ROW, Rows, split
+from callguard.scrub.rows import LONGEST_ROW, EndlessRow, Rows, split
 
 COMMA = ord(",")
 
@@ -115,9 +114,9 @@ def test_a_quoted_field_may_not_be_longer_than_a_row() -> None:
 
 @pytest.mark.parametrize("at_end", [True, False])
 def test_a_row_without_an_end_is_named(at_end: bool) -> None:
-    with pytest.raises(InputError, match="65,536 bytes") as raised:
+    with pytest.raises(EndlessRow, match="65,536 bytes") as raised:
         rows_of(b"1\n2\n" + b"x" * (LONGEST_ROW + 1), at_end=at_end)
-    assert raised.value.where == "3"
+    assert raised.value.row == 3
 
 
 def test_an_empty_file_has_no_rows() -> None:
