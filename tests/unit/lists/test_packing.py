@@ -144,6 +144,12 @@ def test_what_the_codec_refuses_is_refused_among_good_blocks(data: st.DataObject
         assert unpack(rows, size).tolist() == [*around[:2], *expected, *around[2:]]
 
 
+@pytest.mark.parametrize(("size", "beyond"), [(10_000, b"\1\x10\x27"), (1_000_000, b"\2\x40\x42\x0f")])
+def test_an_offset_that_belongs_to_the_next_block_is_refused(size: int, beyond: bytes) -> None:
+    with pytest.raises(BadBlock):
+        unpack([(1, beyond)], size)
+
+
 def test_offsets_that_fall_at_the_end_of_a_block_are_no_excuse_for_those_that_fall_within() -> None:
     rows = [(1, b"\1\5\0\6\0"), (2, b"\1\7\0\7\0")]
     with pytest.raises(BadBlock):
