@@ -12,7 +12,7 @@ import structlog
 
 from callguard.errors import CacheCold, CacheError, SqlError
 from callguard.lists.cache import CacheDamaged, ListCache
-from callguard.lists.model import Mark
+from callguard.lists.model import Mark, RegistryList
 from callguard.lists.store import ListStore
 from callguard.lists.sync import Synchroniser
 from callguard.lists.threads import SqlThreads
@@ -22,6 +22,8 @@ POLL_SECONDS = 0.25
 """How soon a change is noticed that its writer could not bring to Redis."""
 LONGEST_BACKOFF = 2.0
 """Seconds between attempts while Redis or SQL fails."""
+TIDY_SECONDS = 3600.0
+"""How often Redis is searched for generations that nobody needs; a switch is a reason of its own."""
 
 
 class CacheState(StrEnum):
@@ -114,10 +116,11 @@ class GuardedLists:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._watch())
                 tasks.create_task(self._heal())
+                tasks.create_task(self._tidy())
         finally:
             # Nobody watches SQL any more: what Redis holds can no longer be trusted.
             self._newest = None
-        raise AssertionError("neither task ends by itself")
+        raise AssertionError("none of the tasks ends by itself")
 
     @property
     def status(self) -> ListsStatus:
@@ -172,6 +175,27 @@ class GuardedLists:
                 self._enter(CacheState.COLD, f"cannot be brought up to date: {error}")
                 pause = min(2 * pause, LONGEST_BACKOFF)
             await asyncio.sleep(pause)
+
+    async def _tidy(self) -> NoReturn:
+        """Unload the generations that went out of force, whoever switched, and what dead importers left."""
+        tidied: tuple[RegistryList, ...] | None = None
+        due = 0.0
+        clock = asyncio.get_running_loop().time
+        while True:
+            await asyncio.sleep(4 * self._poll_seconds)
+            if self._state is not CacheState.WARM:
+                continue
+            try:
+                registries = (await self._threads.run(self._store.catalogue)).registries
+                if registries != tidied or clock() >= due:
+                    gone = await self._sync.unload_dead()
+                    if gone is not None:
+                        tidied, due = registries, clock() + TIDY_SECONDS
+                    if gone:
+                        self._log.info("old generations unloaded from Redis", fields=gone)
+            except (CacheError, SqlError) as error:
+                # Calls are none the worse for it, and whoever needs Redis or SQL finds out themselves.
+                self._log.warning("old generations stay in Redis for now", why=str(error))
 
     async def _bring_up_to_date(self, newest: Mark) -> None:
         mark = await self._sync.catch_up(newest)

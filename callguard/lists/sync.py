@@ -95,6 +95,8 @@ class Synchroniser:
         Raises CacheError or SqlError.
         """
         generations = await self._threads.run(self._store.generations)
+        if not generations.newest:
+            return 0
         in_force = (registry.generation for registry in generations.catalogue.registries)
         tag, kept = codec.tag_of(generations.catalogue), {*in_force, *generations.loading}
         cursor, gone = "0", 0
