@@ -21,6 +21,9 @@ from callguard.lists.packing import Numbers
 Place = int | Field
 """A column by its index from 0, or by its characters."""
 
+_ROWS = 20_000
+"""Rows at a time: as objects, they take some hundred bytes each."""
+
 _LINE_END = re.compile(rb"\r\n|\n|\r")
 
 
@@ -122,24 +125,31 @@ class RowParser:
     def _columns(self, data: bytes, encoding: str, places: Places) -> Found:
         lines = _Lines(data.decode(encoding, "replace"))
         rejects = Rejects()
-        rows: list[_Row] = []
-        texts: list[str] = []
+        numbers = [np.zeros(0, np.uint64)]
         adds: list[bool] = []
-        for row in self._rows(lines):
+        rows = self._rows(lines)
+        while some := list(islice(rows, _ROWS)):
+            numbers.append(self._numbers(some, places, adds, rejects))
+        rejects.lines.sort(key=lambda reject: reject.line)
+        return Found(*_last_wins(np.concatenate(numbers), np.array(adds, np.bool_)), rejects, lines.count)
+
+    def _numbers(self, rows: list[_Row], places: Places, adds: list[bool], rejects: Rejects) -> Numbers:
+        """The number of each row that has one, or 0; whether it is added goes to `adds`."""
+        read: list[_Row] = []
+        texts: list[str] = []
+        for row in rows:
             try:
                 text = self._number(row, places)
                 add = self._adds(row, places)
             except Unread as error:
                 rejects.add(row.line, row.text, str(error))
                 continue
-            rows.append(row)
+            read.append(row)
             texts.append(text)
             adds.append(add)
-        numbers = self._written.many(
-            texts, lambda index, why: rejects.add(rows[index].line, rows[index].text, why)
+        return self._written.many(
+            texts, lambda index, why: rejects.add(read[index].line, read[index].text, why)
         )
-        rejects.lines.sort(key=lambda reject: reject.line)
-        return Found(*_last_wins(numbers, np.array(adds, np.bool_)), rejects, lines.count)
 
     # --- one line -----------------------------------------------------------------------------------------
 

@@ -143,17 +143,17 @@ class WrittenNumbers:
     def line_shape(self, line: bytes) -> Shape | None:
         """The shape of a line that has only the columns of the number, in order, and no quotes."""
         layout = self._layout
-        line = line.removesuffix(b"\r")
+        text = line.removesuffix(b"\r")
         if layout.kind == Kind.DELIMITED:
-            cells = line.split(layout.delimiter.encode())
+            cells = text.split(layout.delimiter.encode())
             allowed = {len(layout.number), 1} if layout.alone else {len(layout.number)}
             if len(cells) not in allowed or not all(cell.strip(_SEPARATORS) for cell in cells):
                 return None
-            whole = self.text_shape(b"".join(cells))
-            return whole and shape_of(line, plus=whole.plus)
-        if layout.kind == Kind.FIXED and len(line) > layout.width:
+            text = b"".join(cells)
+        elif layout.kind == Kind.FIXED and len(text) > layout.width:
             return None
-        return self.text_shape(line)
+        whole = self.text_shape(text)
+        return whole and shape_of(line, plus=whole.plus)
 
 
 def _country(e164: str) -> str:
