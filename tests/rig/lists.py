@@ -1,16 +1,19 @@
 """The lists as a guard and a writer have them, over a real database and a real Redis."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import sqlalchemy as sa
 
 from callguard.config import RedisSettings
+from callguard.lists import blocks
+from callguard.lists.blocks import number_of
 from callguard.lists.cache import ListCache
 from callguard.lists.connection import connect
-from callguard.lists.model import NewEntry
+from callguard.lists.model import NewEntry, RegistryList
+from callguard.lists.registries import Counts, NewRegistry, RegistryStore
 from callguard.lists.service import CacheState, GuardedLists, ListsStatus
 from callguard.lists.store import ListStore
 from callguard.lists.sync import Synchroniser
@@ -38,6 +41,7 @@ class Lists:
 
     def __init__(self, engine: sa.Engine, redis: RedisSettings, *, sql_timeout: float = 5.0) -> None:
         self.store = ListStore(engine)
+        self.registries = RegistryStore(engine)
         self.client = connect(redis, NOWHERE)
         self.cache = ListCache(self.client, key=redis.key, timeout=redis.timeout)
         self.threads = SqlThreads(timeout=sql_timeout)
@@ -53,6 +57,48 @@ class Lists:
         """List a number as a writer does whose Redis cannot be reached; the position."""
         self.store.add(NewEntry(number, "supervisor"))
         return self.store.mark().position
+
+    def new_list(
+        self, name: str, calling_code: str = "1", *, coverage: tuple[str, ...] = (), age: int | None = None
+    ) -> None:
+        """Create a registry list, with nothing imported yet."""
+        new = NewRegistry(name, "US", "marketing", calling_code, coverage, age, "{}")
+        self.registries.create(new, by="compliance")
+
+    def written(self, name: str, numbers: Iterable[str], *, size: int = 10_000) -> tuple[int, Counts]:
+        """Write a new generation of a list into SQL, as an import does before the switch; its id, and what it
+        holds."""
+        registry = self.registries.find(name)
+        assert registry is not None
+        generation = self.registries.begin(
+            registry.id,
+            mode="replace",
+            file="numbers.csv",
+            digest="",
+            data_date=None,
+            who="compliance",
+            block_size=size,
+        )
+        numbers = set(numbers)
+        rows = packed(numbers, size)
+        self.registries.add_blocks(generation, rows)
+        return generation, Counts(len(rows), len(numbers), 0, 0, 0)
+
+    def switch_in_sql_alone(self, name: str, numbers: Iterable[str], *, size: int = 10_000) -> RegistryList:
+        """Put a new generation with these numbers in force, as an import does that cannot reach Redis."""
+        generation, counts = self.written(name, numbers, size=size)
+        self.switch(name, generation, counts)
+        return self.registry(name)
+
+    def switch(self, name: str, generation: int, counts: Counts) -> None:
+        """Put a generation in force in SQL that was written before."""
+        registry = self.registries.find(name)
+        assert registry is not None
+        self.registries.switch(generation, counts, instead_of=registry.generation, why="")
+
+    def registry(self, name: str) -> RegistryList:
+        """A list as calls are checked against it, by SQL."""
+        return next(one for one in self.store.catalogue().registries if one.name == name)
 
     async def lookup(self, number: str) -> Hits:
         return await self.guard.lookup(number)
@@ -100,3 +146,11 @@ class Lists:
     async def close(self) -> None:
         await self.cache.close()
         self.threads.close(patience=30)
+
+
+def packed(numbers: Iterable[str], size: int = 10_000) -> list[tuple[int, bytes]]:
+    """The blocks of some E.164 numbers."""
+    offsets: dict[int, list[int]] = {}
+    for number in sorted({number_of(number) for number in numbers}):
+        offsets.setdefault(number // size, []).append(number % size)
+    return [(block, blocks.encode(some, size)) for block, some in offsets.items()]
