@@ -67,13 +67,14 @@ def check_order(
     history: Sequence[Generation],
     limits: Limits,
 ) -> None:
-    """Refuse a file that was applied already, and one that is older than what is in force."""
+    """Refuse a file that was applied in this mode already, and one that is older than what is in force."""
     if before is None:
         return
     made_of = list(lineage(before, history))
     looked_at = made_of[:1] if mode is Mode.REPLACE else made_of
     for generation in looked_at:
-        if generation.digest == digest and (generation is before or not limits.allow_out_of_order):
+        same = generation.digest == digest and generation.mode == mode
+        if same and (generation == made_of[0] or not limits.allow_out_of_order):
             raise InputError(
                 f"already applied: generation {generation.version} was made from this very file",
                 where="file",

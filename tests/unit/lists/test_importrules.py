@@ -59,7 +59,7 @@ def check(mode: Mode, digest: str, before: Generation | None = SECOND, day: date
     check_order(mode, digest=digest, data_date=day, before=before, history=history, limits=limits)
 
 
-@pytest.mark.parametrize("digest", ["second", "first", "full"])
+@pytest.mark.parametrize("digest", ["second", "first"])
 def test_a_change_file_is_applied_once(digest: str) -> None:
     with pytest.raises(InputError, match="already applied"):
         check(Mode.CHANGE, digest)
@@ -68,6 +68,11 @@ def test_a_change_file_is_applied_once(digest: str) -> None:
 def test_an_unknown_file_may_be_applied() -> None:
     check(Mode.CHANGE, "third")
     check(Mode.REPLACE, "third")
+
+
+def test_what_was_appended_may_be_removed_again() -> None:
+    appended = generation(102, "append", "some")
+    check(Mode.REMOVE, "some", before=appended, history=(appended, FULL))
 
 
 def test_a_full_file_may_replace_what_was_changed_since() -> None:

@@ -1,0 +1,443 @@
+"""`callguard list`: registry lists from their files to what a call is checked against."""
+
+import asyncio
+import gzip
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from click.testing import CliRunner, Result
+
+from callguard.cli import cli
+from callguard.config import RedisSettings, SqlSettings
+from callguard.journal.writer import JournalWriter
+from callguard.lists.cache import ListCache
+from callguard.lists.connection import connect
+from callguard.lists.importlock import import_lock
+from callguard.lists.registries import RegistryStore
+from callguard.lists.store import ListStore
+from callguard.lists.tables import blocks
+from tests.rig.decisions import a_decision
+from tests.rig.lists import NOWHERE, Lists
+
+pytestmark = pytest.mark.integration
+
+Run = Callable[..., Result]
+Write = Callable[..., Path]
+
+ONE, TWO, THREE = "+12125550101", "+12125550102", "+13055550103"
+TODAY = datetime.now(UTC).date()
+
+
+@pytest.fixture
+def run(sql_settings: SqlSettings, tmp_path: Path, redis_settings: RedisSettings) -> Run:
+    """Run a command over the test's database and Redis."""
+
+    def run(*arguments: str | Path, **options: Any) -> Result:
+        settings = {
+            "CALLGUARD_CONFIG": "",
+            "CALLGUARD_STATE": str(tmp_path),
+            "CALLGUARD_SQL__URL": sql_settings.url,
+            "CALLGUARD_REDIS__URL": redis_settings.url,
+        }
+        environ = options.pop("environ", {})
+        return CliRunner(env=settings | environ).invoke(cli, [str(one) for one in arguments], **options)
+
+    return run
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    """Write a file of numbers, one a line."""
+
+    def write(name: str, *lines: str) -> Path:
+        path = tmp_path / name
+        path.write_text("".join(f"{line}\n" for line in lines))
+        return path
+
+    return write
+
+
+@pytest.fixture
+def us(run: Run, engine: sa.Engine, redis_settings: RedisSettings) -> Run:
+    """A list `us`, with nothing imported, and a Redis that holds the lists; runs commands."""
+
+    async def warm() -> None:
+        lists = Lists(engine, redis_settings)
+        assert await lists.sync.rebuild()
+        await lists.close()
+
+    asyncio.run(warm())
+    assert run("list", "create", "us", "--jurisdiction", "US", "--format", "e164-lines").exit_code == 0
+    return run
+
+
+CHANGES = """
+kind = "delimited"
+international = true
+number = 2
+[action]
+column = 1
+add = ["A"]
+remove = ["D"]
+"""
+
+
+@pytest.fixture
+def changing(run: Run, us: Run, write: Write) -> Run:
+    """A list `us` whose files are changes, with ONE and TWO in it."""
+    del us
+    assert run("list", "drop", "us", "--yes").exit_code == 0
+    mapping = write("changes.toml", CHANGES)
+    assert run("list", "create", "us", "--jurisdiction", "US", "--mapping", mapping).exit_code == 0
+    full = write("full.txt", f"A,{ONE}", f"A,{TWO}")
+    done(run("list", "import", "us", full, "--mode", "replace", "--yes", "--date", "2026-11-01"))
+    return run
+
+
+def done(result: Result) -> str:
+    assert (result.exit_code, result.stderr) == (0, ""), result.output
+    return result.stdout
+
+
+def refused(result: Result, *words: str) -> None:
+    assert result.exit_code == 2, result.output
+    for word in words:
+        assert word in result.stderr
+
+
+def shown(run: Run) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(done(run("list", "show", "us", "--json")))
+    return found
+
+
+def history(run: Run) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(done(run("list", "history", "us", "--json")))
+    return found
+
+
+def listed(engine: sa.Engine, settings: RedisSettings) -> set[str]:
+    """Which of the three numbers SQL and Redis say are listed: they say the same."""
+
+    async def in_redis() -> set[str]:
+        cache = ListCache(connect(settings, NOWHERE), key=settings.key, timeout=5)
+        found = {number: (await cache.lookup(number))[1] for number in (ONE, TWO, THREE)}
+        await cache.close()
+        return {number for number, hits in found.items() if any(hit.listed for hit in hits.registries)}
+
+    store = ListStore(engine)
+    in_sql = {
+        number for number in (ONE, TWO, THREE) if any(hit.listed for hit in store.lookup(number).registries)
+    }
+    assert asyncio.run(in_redis()) == in_sql
+    return in_sql
+
+
+def contents(engine: sa.Engine) -> set[int]:
+    with engine.connect() as connection:
+        return set(connection.execute(sa.select(blocks.c.content)).scalars())
+
+
+def test_a_new_list_is_shown_as_never_imported(us: Run) -> None:
+    found = shown(us)
+    assert (found["numbers"], found["freshness"], found["version"]) == (0, "never imported", 0)
+    assert (found["jurisdiction"], found["covers"], found["format"]) == ("US", "+1", "e164-lines")
+    assert "us" in done(us("list", "show"))
+    assert "nothing was imported" in done(us("list", "history", "us"))
+
+
+def test_an_import_is_in_force_when_the_command_returns(
+    us: Run, write: Write, engine: sa.Engine, redis_settings: RedisSettings
+) -> None:
+    told = done(us("list", "import", "us", write("2026-11-01.txt", ONE, TWO, ONE), "--yes", "--by", "ani"))
+    assert "us has 2 numbers, data of 2026-11-01" in told
+    assert listed(engine, redis_settings) == {ONE, TWO}
+    found = shown(us)
+    assert (found["numbers"], found["version"], found["data_date"]) == (2, 1, "2026-11-01")
+    assert (found["file"], found["imported_by"]) == ("2026-11-01.txt", "ani")
+
+
+def test_replace_append_and_remove_do_as_they_say(
+    us: Run, write: Write, engine: sa.Engine, redis_settings: RedisSettings
+) -> None:
+    done(us("list", "import", "us", write("a", ONE), "--yes"))
+    done(us("list", "import", "us", write("b", TWO, THREE), "--mode", "append", "--yes"))
+    assert listed(engine, redis_settings) == {ONE, TWO, THREE}
+    told = done(us("list", "import", "us", write("c", ONE), "--mode", "remove", "--yes", "--shrink", "50"))
+    assert listed(engine, redis_settings) == {TWO, THREE}
+    assert "removed    1\n  unchanged  2" in told
+    done(us("list", "import", "us", write("d", ONE, TWO), "--yes"))
+    assert listed(engine, redis_settings) == {ONE, TWO}
+    rows = [(row["mode"], row["numbers"], row["added"], row["removed"]) for row in history(us)]
+    assert rows == [("replace", 2, 1, 1), ("remove", 2, 0, 1), ("append", 3, 2, 0), ("replace", 1, 1, 0)]
+
+
+def test_a_small_append_leaves_all_other_blocks_as_they_are(
+    us: Run, write: Write, engine: sa.Engine, redis_settings: RedisSettings
+) -> None:
+    many = [f"+1212{number}" for number in range(5550000, 5554000)]
+    done(us("list", "import", "us", write("a", *many, "+14155550000"), "--yes"))
+    told = done(us("list", "import", "us", write("b", THREE, "+14155550000", "+17025550000"),
+                   "--mode", "append", "--yes"))  # fmt: skip
+    assert "us has 4,003 numbers" in told
+    assert listed(engine, redis_settings) == {ONE, TWO, THREE}
+    told = done(us("list", "import", "us", write("c", THREE, "+15125550000", *many[:101]),
+                   "--mode", "remove", "--yes"))  # fmt: skip
+    assert "removed    102\n" in told
+    assert listed(engine, redis_settings) == {ONE, TWO}
+
+
+def test_a_change_file_adds_and_removes_in_its_order(
+    changing: Run, write: Write, engine: sa.Engine, redis_settings: RedisSettings
+) -> None:
+    lines = (f"D,{ONE}", f"D,{THREE}", f"A,{THREE}", f"A,{TWO}", f"D,{TWO}", f"A,{TWO}")
+    told = done(changing("list", "import", "us", write("2026-11-02.csv", *lines), "--yes", "--shrink", "50"))
+    assert "added      1\n  removed    1\n  unchanged  1" in told
+    assert listed(engine, redis_settings) == {TWO, THREE}
+    assert shown(changing)["data_date"] == "2026-11-02"
+
+
+def test_a_change_file_is_not_applied_twice_nor_in_the_wrong_order(changing: Run, write: Write) -> None:
+    second = write("2026-11-03.csv", f"A,{THREE}")
+    done(changing("list", "import", "us", second, "--yes"))
+    refused(changing("list", "import", "us", second, "--yes"), "already applied", "generation 2")
+    first = write("2026-11-02.csv", "A,+12125550199")
+    refused(changing("list", "import", "us", first, "--yes"), "2026-11-02", "2026-11-03")
+    done(changing("list", "import", "us", first, "--yes", "--out-of-order"))
+    refused(changing("list", "import", "us", second, "--yes"), "already applied")
+    assert shown(changing)["data_date"] == "2026-11-03"
+
+
+def test_a_file_with_removals_never_replaces_a_list(changing: Run, write: Write) -> None:
+    file = write("x.csv", f"D,{ONE}", f"A,{THREE}")
+    refused(changing("list", "import", "us", file, "--mode", "replace", "--yes"), "--mode change")
+
+
+@pytest.mark.parametrize("mode", ["remove", "change"])
+def test_what_was_never_imported_cannot_be_changed(us: Run, write: Write, mode: str) -> None:
+    refused(us("list", "import", "us", write("a", ONE), "--mode", mode, "--yes"), "nothing was imported")
+
+
+def test_the_same_file_again_is_refused(us: Run, write: Write) -> None:
+    file = write("a", ONE)
+    done(us("list", "import", "us", file, "--yes"))
+    refused(us("list", "import", "us", file, "--yes"), "already applied")
+
+
+def test_a_list_that_would_shrink_too_much_stays_as_it_is(
+    us: Run, write: Write, engine: sa.Engine, redis_settings: RedisSettings
+) -> None:
+    done(us("list", "import", "us", write("a", ONE, TWO, THREE), "--yes"))
+    smaller = write("b", ONE, "12x")
+    result = us("list", "import", "us", smaller, "--yes")
+    refused(result, "from 3 to 1 numbers", "66.7 %", "--shrink", "1 lines were rejected")
+    assert listed(engine, redis_settings) == {ONE, TWO, THREE}
+    assert [row["state"] for row in history(us)] == ["failed", "in force"]
+    assert len(contents(engine)) == 1
+    done(us("list", "import", "us", smaller, "--yes", "--shrink", "70"))
+    assert listed(engine, redis_settings) == {ONE}
+
+
+def test_how_much_a_list_may_shrink_is_a_setting(us: Run, write: Write) -> None:
+    done(us("list", "import", "us", write("a", ONE, TWO, THREE), "--yes"))
+    environ = {"CALLGUARD_REGISTRIES__SHRINK_PERCENT": "70"}
+    done(us("list", "import", "us", write("b", ONE), "--yes", environ=environ))
+
+
+def test_a_list_becomes_empty_only_if_that_is_wanted(
+    us: Run, write: Write, engine: sa.Engine, redis_settings: RedisSettings
+) -> None:
+    nothing = write("a", "header")
+    refused(us("list", "import", "us", nothing, "--dry-run"), "would be empty", "1 lines were rejected")
+    done(us("list", "import", "us", nothing, "--yes"))
+    assert shown(us)["numbers"] == 0
+    done(us("list", "import", "us", write("b", ONE), "--yes", "--mode", "append"))
+    assert listed(engine, redis_settings) == {ONE}
+
+
+def test_a_rollback_brings_the_one_before_back_and_another_one_undoes_it(
+    us: Run, write: Write, engine: sa.Engine, redis_settings: RedisSettings
+) -> None:
+    refused(us("list", "rollback", "us", "--yes"), "no generation before")
+    done(us("list", "import", "us", write("2026-11-01", ONE), "--yes"))
+    done(us("list", "import", "us", write("2026-11-02", ONE, TWO), "--yes"))
+    assert "1 numbers, data of 2026-11-01, in force" in done(us("list", "rollback", "us", "--yes"))
+    assert listed(engine, redis_settings) == {ONE}
+    assert (shown(us)["version"], shown(us)["data_date"]) == (3, "2026-11-01")
+    done(us("list", "rollback", "us", "--yes"))
+    assert listed(engine, redis_settings) == {ONE, TWO}
+    done(us("list", "import", "us", write("2026-11-03", THREE), "--yes", "--shrink", "50"))
+    assert listed(engine, redis_settings) == {THREE}
+    # The one in force and the one to roll back to are all that is kept.
+    assert len(contents(engine)) == 2
+
+
+def test_a_dropped_list_is_no_longer_asked(
+    us: Run, write: Write, engine: sa.Engine, redis_settings: RedisSettings
+) -> None:
+    done(us("list", "import", "us", write("a", ONE), "--yes"))
+    refused(us("list", "drop", "us"), "no terminal")
+    assert listed(engine, redis_settings) == {ONE}
+    assert done(us("list", "drop", "us", "--yes")) == "us: dropped\n"
+    assert listed(engine, redis_settings) == set()
+    refused(us("list", "show", "us"), "no registry list 'us'")
+    assert contents(engine) == set()
+
+
+def test_redis_keeps_nothing_of_generations_that_are_gone(
+    us: Run, write: Write, redis_settings: RedisSettings
+) -> None:
+    for count in range(1, 4):
+        done(us("list", "import", "us", write(f"{count}", *[ONE, TWO, THREE][:count]), "--yes"))
+
+    async def generations() -> set[str]:
+        cache = ListCache(connect(redis_settings, NOWHERE), key=redis_settings.key, timeout=5)
+        cursor, names = await cache.names()
+        await cache.close()
+        assert cursor == "0"
+        return {name.split(":")[1] for name in names if name.startswith("b:")}
+
+    assert asyncio.run(generations()) == {"3"}
+
+
+def test_a_dry_run_says_what_would_change_and_changes_nothing(
+    us: Run, write: Write, engine: sa.Engine, redis_settings: RedisSettings, tmp_path: Path
+) -> None:
+    done(us("list", "import", "us", write("a", ONE, TWO), "--yes"))
+    before = (history(us), contents(engine), ListStore(engine).mark())
+
+    async def record() -> None:
+        async with JournalWriter(engine, tmp_path / "spool", 5) as journal:
+            now = datetime.now(UTC)
+            for number, days in (
+                (THREE, 1),
+                (THREE, 29),
+                (THREE, 31),
+                (ONE, 2),
+                (TWO, 3),
+                ("+6281234567", 1),
+            ):
+                await journal.record(a_decision(number=number, at=now - timedelta(days=days)))
+
+    asyncio.run(record())
+    told = done(us("list", "import", "us", write("b", ONE, THREE, "x"), "--dry-run"))
+    assert "us would have 2 numbers" in told
+    assert "added      1\n  removed    1\n  unchanged  1\n  rejected   1 of 3 lines" in told
+    assert "of 4 recent calls" in told
+    assert "2 are newly listed, 1 no longer" in told
+    assert (history(us), contents(engine), ListStore(engine).mark()) == before
+    assert listed(engine, redis_settings) == {ONE, TWO}
+
+
+def test_rejected_lines_are_in_a_file_with_their_reasons(us: Run, write: Write, tmp_path: Path) -> None:
+    lines = [ONE, "=cmd()", "+6281234567890", "\x1b[31mred", *(["abc"] * 20)]
+    told = done(us("list", "import", "us", write("a.txt", *lines), "--yes"))
+    assert "rejected   23 of 24 lines" in told
+    assert told.count("a.txt, line") == 10
+    assert "\x1b" not in told
+    rejected = (tmp_path / "a.txt.rejected.csv").read_text().splitlines()
+    assert (rejected[0], len(rejected)) == ("file,line,reason,text", 24)
+    assert rejected[1].endswith("'=cmd()")
+    other = tmp_path / "other.csv"
+    done(us("list", "import", "us", write("b.txt", ONE, TWO, "abc"), "--yes", "--rejected", other))
+    assert len(other.read_text().splitlines()) == 2
+
+
+def test_without_a_terminal_nothing_is_imported_unasked(us: Run, write: Write) -> None:
+    refused(us("list", "import", "us", write("a", ONE)), "no terminal", "--yes")
+    assert history(us) == []
+
+
+@pytest.mark.parametrize(("answer", "numbers"), [("y", 1), ("n", 0)])
+def test_on_a_terminal_it_asks_before_the_switch(
+    us: Run, write: Write, monkeypatch: pytest.MonkeyPatch, answer: str, numbers: int
+) -> None:
+    monkeypatch.setattr("callguard.cli.list.check_terminal", lambda: None)
+    monkeypatch.setattr("callguard.cli.listimport.check_terminal", lambda: None)
+    result = us("list", "import", "us", write("a", ONE), input=f"{answer}\n")
+    assert (result.exit_code, "us would have 1 numbers" in result.stdout) == (0 if numbers else 130, True)
+    assert shown(us)["numbers"] == numbers
+
+
+def test_a_second_import_at_once_is_told_who_is_at_it(us: Run, write: Write, engine: sa.Engine) -> None:
+    registry = RegistryStore(engine).find("us")
+    assert registry is not None
+    with import_lock(engine, registry.id, "us", who="budi"):
+        refused(us("list", "import", "us", write("a", ONE), "--yes"), "another import is under way", "budi")
+    done(us("list", "import", "us", write("a", ONE), "--yes"))
+
+
+def test_an_unreachable_redis_is_told_and_is_no_failure(us: Run, write: Write, engine: sa.Engine) -> None:
+    environ = {"CALLGUARD_REDIS__URL": "redis://127.0.0.1:1"}
+    result = us("list", "import", "us", write("a", ONE), "--yes", environ=environ)
+    assert result.exit_code == 0
+    assert "guards notice the change in the database" in result.stderr
+    assert ListStore(engine).lookup(ONE).registries[0].listed
+
+
+def test_without_a_running_guard_the_private_redis_is_no_matter(us: Run, write: Write) -> None:
+    environ = {"CALLGUARD_REDIS__URL": ""}
+    done(us("list", "import", "us", write("a", ONE), "--yes", environ=environ))
+
+
+def test_the_day_of_the_data_is_given_or_the_files_and_is_none_to_come(us: Run, write: Write) -> None:
+    future = str(TODAY + timedelta(days=2))
+    refused(us("list", "import", "us", write("a", ONE), "--yes", "--date", future), "future")
+    refused(us("list", "import", "us", write("a", ONE), "--yes", "--date", "01/11/2026"), "YYYY-MM-DD")
+    done(us("list", "import", "us", write("2026-11-05.txt", ONE), "--yes", "--date", "2026-11-06"))
+    assert shown(us)["data_date"] == "2026-11-06"
+
+
+def test_a_list_that_is_too_old_is_shown_as_stale(run: Run, us: Run, write: Write) -> None:
+    done(run("list", "create", "old", "--jurisdiction", "US", "--format", "e164-lines",
+             "--allowed-age-days", "31"))  # fmt: skip
+    day = TODAY - timedelta(days=32)
+    done(us("list", "import", "old", write("a", ONE), "--yes", "--date", str(day)))
+    (old,) = (row for row in json.loads(done(run("list", "show", "--json"))) if row["name"] == "old")
+    assert (old["freshness"], old["age_days"]) == ("stale", 32)
+
+
+def test_a_broken_file_leaves_the_list_as_it_is(
+    us: Run, write: Write, engine: sa.Engine, redis_settings: RedisSettings, tmp_path: Path
+) -> None:
+    done(us("list", "import", "us", write("a", ONE, TWO), "--yes"))
+    whole = gzip.compress(b"".join(b"+1212555%04d\n" % number for number in range(9000)))
+    broken = tmp_path / "b.gz"
+    broken.write_bytes(whole[: len(whole) // 2])
+    refused(us("list", "import", "us", broken, "--yes"), "b.gz")
+    refused(us("list", "import", "us", tmp_path / "none", "--yes"), "none")
+    refused(us("list", "import", "us", tmp_path, "--yes"))
+    assert listed(engine, redis_settings) == {ONE, TWO}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        (("create", "us", "--jurisdiction", "US", "--format", "csv"), "already"),
+        (("create", "internal", "--jurisdiction", "US", "--format", "csv"), "internal"),
+        (("create", "a\nb", "--jurisdiction", "US", "--format", "csv"), "not a name"),
+        (("create", "x", "--jurisdiction", "ZZ", "--format", "csv"), "not a jurisdiction"),
+        (("create", "x", "--jurisdiction", "US", "--format", "excel"), "us-text"),
+        (("create", "x", "--jurisdiction", "US"), "--format or --mapping"),
+        (("create", "x", "--jurisdiction", "US", "--format", "csv", "--covers", "x"), "covers"),
+        (("import", "none", "file", "--yes"), "no registry list 'none'"),
+        (("rollback", "none", "--yes"), "no registry list 'none'"),
+        (("history", "none"), "no registry list 'none'"),
+        (("import", "../../etc", "file", "--yes"), "not a name"),
+        (("export", "us"), "registry list"),
+    ],
+)
+def test_wrong_arguments_are_exit_code_2_with_what_would_be_right(
+    us: Run, arguments: tuple[str, ...], word: str
+) -> None:
+    refused(us("list", *arguments), word)
+
+
+def test_formats_are_shown_with_their_sources(run: Run) -> None:
+    told = done(run("list", "formats"))
+    assert "us-text" in told
+    assert "source: " in told
