@@ -94,8 +94,8 @@ async def test_what_is_added_is_in_redis_when_the_command_returns(
     # The command has an event loop of its own, and so needs a thread of its own.
     result = await asyncio.to_thread(run, "add", NUMBER)
     assert (result.exit_code, result.stderr) == (0, "")
-    mark, entries = await lists.cache.lookup(NUMBER)
-    assert (mark, len(entries)) == (lists.store.mark(), 1)
+    mark, hits = await lists.cache.lookup(NUMBER)
+    assert (mark, len(hits.entries)) == (lists.store.mark(), 1)
     await lists.close()
 
 

@@ -37,7 +37,10 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Defaults:
-    """What holds for a row that does not say it. Raises InputError for what cannot be stored."""
+    """What holds for a row that does not say it; a row of our own export says everything.
+
+    Raises InputError for what cannot be stored.
+    """
 
     added_by: str
     project: str | None = None
@@ -108,9 +111,9 @@ class Checker:
         if cells[of[Role.REMOVED_AT]]:
             raise InputError("removed: what is history is not imported")
         category = cells[of[Role.CATEGORY]] or default.category
-        project = cells[of[Role.PROJECT]] or default.project
-        reason = cells[of[Role.REASON]] or default.reason
-        source = cells[of[Role.SOURCE]] or default.source
+        project = cells[of[Role.PROJECT]] or (None if self._own else default.project)
+        reason = cells[of[Role.REASON]] or ("" if self._own else default.reason)
+        source = cells[of[Role.SOURCE]] or ("" if self._own else default.source)
         added_by = cells[of[Role.ADDED_BY]] or default.added_by
         _check(category, project, source, added_by)
         check_text("reason", reason)

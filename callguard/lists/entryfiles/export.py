@@ -17,6 +17,7 @@ import orjson
 from callguard.lists.entryfiles.columns import OWN
 from callguard.screening.model import Entry
 
+_NAMES = tuple(role.value for role in OWN)
 _FORMULA = ("=", "+", "-", "@", "'", "＝", "＋", "－", "＠")  # noqa: RUF001
 """What makes a spreadsheet take a cell for a formula (OWASP, "CSV Injection"), and the apostrophe itself."""
 
@@ -35,7 +36,7 @@ def csv_lines(kept: Iterable[Kept]) -> Iterator[str]:
     buffer = io.StringIO()
     writer = csv.writer(buffer, quoting=csv.QUOTE_ALL)
     yield "\N{ZERO WIDTH NO-BREAK SPACE}"
-    writer.writerow(OWN)
+    writer.writerow(_NAMES)
     for one in kept:
         writer.writerow(_safe(value or "") for value in _values(one))
         yield buffer.getvalue()
@@ -47,7 +48,7 @@ def csv_lines(kept: Iterable[Kept]) -> Iterator[str]:
 def json_lines(kept: Iterable[Kept]) -> Iterator[str]:
     """An object an entry, with its line end; null for what there is none of."""
     for one in kept:
-        yield orjson.dumps(dict(zip(OWN, _values(one), strict=True))).decode() + "\n"
+        yield orjson.dumps(dict(zip(_NAMES, _values(one), strict=True))).decode() + "\n"
 
 
 def safe_cells(cells: Iterable[str]) -> list[str]:
