@@ -1,6 +1,7 @@
 """Compare what Redis holds with what SQL holds, field by field, while others write."""
 
 import asyncio
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -19,6 +20,8 @@ _ROUNDS = 3
 _PATIENCE = 5.0
 """Seconds for which Redis may be behind SQL before that is a difference of its own."""
 _PAUSE = 0.05
+_NUMBER = re.compile(r"[1-9][0-9]*(\*|X+)?", re.ASCII)
+_ID = re.compile(r"0|[1-9][0-9]{0,18}", re.ASCII)
 _BLOCKS = 200
 """Blocks compared at a time: a quarter of a megabyte of a dense list."""
 
@@ -237,14 +240,15 @@ class _Comparison:
                 match name.split(":"):
                     case ["head" | "catalogue"]:
                         pass
-                    case ["n", digits] if digits:
-                        numbers.append(f"+{digits}")
+                    case ["n", text] if _NUMBER.fullmatch(text):
+                        numbers.append(f"+{text}")
                     case ["b", text, block] if _digits(text, block) and int(text) in in_force:
                         blocks[int(text)].append(int(block))
-                    case ["b", text, _] | ["g", text] | ["t", text, _] if _digits(text):
-                        generation = int(text)
-                        if generation not in coming | set(in_force) and generation <= generations.newest:
-                            self._leftovers += 1
+                    case ["b", text, block] if _digits(text, block):
+                        self._leftover(int(text), coming, generations.newest)
+                    case ["g", text] | ["t", text, _] if _digits(text):
+                        if int(text) not in in_force:
+                            self._leftover(int(text), coming, generations.newest)
                     case _:
                         self.note(Kind.EXTRA, ascii(name)[1:-1], "no field of callguard's")
             last = cursor == "0"
@@ -258,6 +262,10 @@ class _Comparison:
                     some.clear()
             if last:
                 return
+
+    def _leftover(self, generation: int, coming: set[int], newest: int) -> None:
+        if generation not in coming and generation <= newest:
+            self._leftovers += 1
 
     async def _extra_numbers(self, numbers: Sequence[str]) -> bool:
         if not numbers:
@@ -323,7 +331,7 @@ def _decoded(raw: bytes | None) -> codec.Head | None:
 
 
 def _digits(*texts: str) -> bool:
-    return all(text.isascii() and text.isdecimal() and len(text) < 20 for text in texts)
+    return all(_ID.fullmatch(text) for text in texts)
 
 
 def _block_words(registry: RegistryList, block: int) -> str:

@@ -81,7 +81,8 @@ class Lists:
         )
         numbers = set(numbers)
         rows = packed(numbers, size)
-        self.registries.add_blocks(generation, rows)
+        if rows:
+            self.registries.add_blocks(generation, rows)
         return generation, Counts(len(rows), len(numbers), 0, 0, 0)
 
     def switch_in_sql_alone(self, name: str, numbers: Iterable[str], *, size: int = 10_000) -> RegistryList:

@@ -1,0 +1,263 @@
+"""A generation is loaded beside the one in force, whole or not at all, and goes when nobody needs it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from datetime import date
+
+import pytest
+import sqlalchemy as sa
+from redis.crc import key_slot
+
+from callguard.errors import CacheCold, CacheError, SqlError
+from callguard.lists import codec
+from callguard.lists.loading import Build
+from callguard.lists.registries import Counts
+from callguard.lists.tables import blocks
+from tests.rig.lists import Lists, packed
+
+pytestmark = pytest.mark.integration
+
+KEY = "callguard:lists"
+MANY = [f"+1{number}" for number in range(2_120_000_000, 2_123_000_000, 1500)]
+"""2,000 numbers in 300 blocks: several batches."""
+LISTED = MANY[0]
+
+Chunk = Sequence[tuple[int, bytes]]
+
+
+@pytest.fixture
+async def us(lists: Lists) -> Lists:
+    """Lists in Redis, with a registry list that has a generation in force."""
+    lists.new_list("us")
+    lists.switch_in_sql_alone("us", [LISTED])
+    await lists.sync.rebuild()
+    return lists
+
+
+async def fields(lists: Lists, generation: int, kinds: str = "bgt") -> set[str]:
+    """The names of what Redis holds of a generation."""
+    cursor, found = "0", set[str]()
+    while True:
+        cursor, names = await lists.cache.names(cursor)
+        found |= {name for name in names if name[0] in kinds and name.split(":")[1:2] == [str(generation)]}
+        if cursor == "0":
+            return found
+
+
+async def listed(lists: Lists, number: str) -> bool:
+    (hit,) = (await lists.cache.lookup(number))[1].registries
+    return hit.listed
+
+
+async def chunked(*some: Chunk) -> AsyncIterator[Chunk]:
+    for chunk in some:
+        yield chunk
+
+
+async def test_a_loaded_generation_leaves_its_blocks_and_its_mark_and_nothing_else(us: Lists) -> None:
+    generation, counts = us.written("us", MANY)
+    assert await us.cache.load(generation, us.registries.chunks(generation, 7)) == counts.blocks
+    expected = {codec.block_field(generation, block) for block, _ in packed(MANY)}
+    assert await fields(us, generation) == expected | {codec.loaded_field(generation)}
+    assert await us.cache.fields([codec.loaded_field(generation)]) == [b"%d" % counts.blocks]
+
+
+async def test_chunks_may_be_read_in_either_way(us: Lists) -> None:
+    rows = packed(MANY)
+    assert await us.cache.load(90, chunked(rows[:100], rows[100:])) == len(rows)
+    assert await us.cache.load(91, [rows[:1], rows[1:]]) == len(rows)
+    assert len(await fields(us, 90)) == len(await fields(us, 91)) == len(rows) + 1
+
+
+async def test_a_generation_without_numbers_is_loaded_too(us: Lists) -> None:
+    generation, counts = us.written("us", [])
+    assert await us.cache.load(generation, []) == 0
+    us.switch("us", generation, counts)
+    assert await us.sync.catch_up(load=False) == us.store.mark()
+    assert not await listed(us, LISTED)
+
+
+async def test_nothing_is_loaded_where_no_lists_are(lists: Lists) -> None:
+    with pytest.raises(CacheCold):
+        await lists.cache.load(1, [packed(MANY)])
+    assert not await lists.client.exists(KEY)
+
+
+def interrupted(harm: Callable[[], Awaitable[object]]) -> AsyncIterator[Chunk]:
+    """Blocks between which something happens to Redis."""
+
+    async def chunks() -> AsyncIterator[Chunk]:
+        rows = packed(MANY, 1_000_000)  # long blocks: each chunk below is more than a batch
+        long = [(block, bytes(1) + data.ljust(125_000, b"\1")) for block, data in rows]
+        yield long[:1]
+        await harm()
+        yield long[1:]
+
+    return chunks()
+
+
+async def test_a_load_into_lists_that_were_flushed_meanwhile_fails(us: Lists) -> None:
+    with pytest.raises(CacheError, match="gone"):
+        await us.cache.load(90, interrupted(us.client.flushall))
+    assert await us.cache.fields([codec.loaded_field(90)]) == [None]
+
+
+async def test_a_load_into_lists_that_were_rebuilt_meanwhile_fails(us: Lists) -> None:
+    with pytest.raises(CacheError, match="gone"):
+        await us.cache.load(90, interrupted(us.sync.rebuild))
+    assert await us.cache.fields([codec.loaded_field(90)]) == [None]
+
+
+@pytest.mark.parametrize("missed", ["a batch in the middle", "the last batch"])
+async def test_a_batch_that_the_new_master_never_got_is_noticed(us: Lists, missed: str) -> None:
+    """What a replica holds is a past state of the master: here it comes back as the master."""
+    rows = [(block, bytes(1) + bytes(100_000)) for block in range(4)]
+
+    async def chunks() -> AsyncIterator[Chunk]:
+        yield rows[:1]
+        replica = await us.client.dump(KEY)
+        assert replica
+        yield rows[1:2]
+        if missed == "a batch in the middle":
+            await us.client.restore(KEY, 0, replica, replace=True)
+            yield rows[2:3]
+            return
+        yield rows[2:3]
+        await us.client.restore(KEY, 0, replica, replace=True)
+
+    with pytest.raises(CacheError, match="gone"):
+        await us.cache.load(90, chunks())
+    assert await us.cache.fields([codec.loaded_field(90)]) == [None]
+
+
+async def test_two_that_load_the_same_do_each_other_no_harm(us: Lists) -> None:
+    generation, counts = us.written("us", MANY)
+    async with asyncio.TaskGroup() as tasks:
+        loads = [tasks.create_task(us.cache.load(generation, chunked(packed(MANY)))) for _ in range(3)]
+    assert [load.result() for load in loads] == [counts.blocks] * 3
+    assert len(await fields(us, generation)) == counts.blocks + 1
+
+
+async def test_what_a_dead_loader_left_behind_does_no_harm(us: Lists) -> None:
+    generation, counts = us.written("us", MANY[5:])
+    waiting = asyncio.Event()
+
+    async def chunks() -> AsyncIterator[Chunk]:
+        yield [(block, bytes(1) + b"\xff" * 60_000) for block in (1, 2, 3)]
+        waiting.set()
+        await asyncio.Event().wait()
+
+    load = asyncio.create_task(us.cache.load(generation, chunks()))
+    await waiting.wait()
+    load.cancel()
+    await asyncio.wait([load])
+    assert await listed(us, LISTED)
+    assert not await listed(us, MANY[5])
+    us.switch("us", generation, counts)
+    assert await us.sync.catch_up() == us.store.mark()
+    assert not await listed(us, LISTED)
+    assert await listed(us, MANY[5])
+
+
+async def test_generations_out_of_force_are_unloaded_and_no_others(us: Lists) -> None:
+    first = us.registry("us").generation
+    failed, _ = us.written("us", MANY)
+    await us.cache.load(failed, us.registries.chunks(failed))
+    us.registries.fail(failed)
+    await us.client.hset(KEY, codec.counter_field(failed, "dead"), 3)
+    second = us.switch_in_sql_alone("us", MANY).generation
+    await us.sync.catch_up()
+    loading, counts = us.written("us", MANY)
+    await us.cache.load(loading, us.registries.chunks(loading))
+    future = loading + 1
+    await us.cache.load(future, [packed([LISTED])])
+    assert await us.sync.unload_dead() == (1 + 1) + (counts.blocks + 2)
+    assert await fields(us, first) == await fields(us, failed) == set()
+    for kept in (second, loading):
+        assert len(await fields(us, kept)) == counts.blocks + 1
+    assert len(await fields(us, future)) == 2
+    assert await us.sync.unload_dead() == 0
+    assert await listed(us, LISTED)
+
+
+async def test_nothing_is_unloaded_while_redis_is_behind_sql(us: Lists) -> None:
+    first = us.registry("us").generation
+    us.switch_in_sql_alone("us", MANY[1:])
+    assert await us.sync.unload_dead() is None
+    assert len(await fields(us, first)) == 2
+    assert await listed(us, LISTED)
+    assert await us.cache.unload("0123456789abcdef", "0", newest=99, kept=[]) == ("", 0)
+    await us.sync.catch_up()
+    assert await us.sync.unload_dead() == 2
+    assert not await listed(us, LISTED)
+
+
+async def test_blocks_that_sql_has_lost_are_never_taken_for_a_whole_list(
+    us: Lists, engine: sa.Engine
+) -> None:
+    generation = us.switch_in_sql_alone("us", MANY).generation
+    with engine.begin() as connection:
+        some = blocks.c.block == packed(MANY)[7][0]
+        connection.execute(blocks.delete().where(blocks.c.content == generation, some))
+    before = await us.cache.head()
+    with pytest.raises(SqlError, match="299 blocks of list us are there, of 300"):
+        await us.sync.catch_up()
+    with pytest.raises(SqlError, match="299 blocks"):
+        await us.sync.rebuild()
+    assert await us.cache.head() == before
+    assert await us.client.keys("*build*") == []
+
+
+async def test_a_rolled_back_generation_is_loaded_from_the_content_it_repeats(us: Lists) -> None:
+    us.switch_in_sql_alone("us", MANY[1:])
+    await us.sync.catch_up()
+    assert not await listed(us, LISTED)
+    registry = us.registries.find("us")
+    assert registry is not None
+    back = us.registries.begin_rollback(registry.id, who="compliance")
+    us.switch("us", back.id, Counts(back.blocks, back.numbers, 0, 0, 0))
+    in_force = us.registry("us")
+    assert in_force.content != in_force.generation
+    await us.sync.catch_up()
+    assert await listed(us, LISTED)
+    await us.sync.rebuild()
+    assert await listed(us, LISTED)
+
+
+async def test_a_rebuild_tells_how_far_it_is(us: Lists) -> None:
+    us.switch_in_sql_alone("us", MANY)
+    for number in MANY[:5]:
+        us.add_in_sql_alone(number)
+    told: list[tuple[int, int]] = []
+    assert await us.sync.rebuild(lambda done, in_all: told.append((done, in_all)))
+    assert told[0] == (0, 305)
+    assert told[-1] == (305, 305)
+    assert told == sorted(told)
+    assert await us.client.ttl(KEY) == -1
+    assert await us.client.hlen(KEY) == 2 + 5 + 300 + 1
+
+
+@pytest.mark.parametrize("key", ["callguard:lists", "pbx{7}:lists"])
+async def test_a_build_is_in_the_slot_of_the_lists_in_a_cluster(us: Lists, key: str) -> None:
+    build = Build(us.client, key, timeout=1)
+    assert key_slot(build.key.encode()) == key_slot(key.encode())
+
+
+async def test_the_catalogue_is_read_with_all_that_a_list_is(us: Lists) -> None:
+    us.new_list("id", "62", coverage=("6221", "6222"), age=31)
+    registry = us.registries.find("id")
+    assert registry is not None
+    generation = us.registries.begin(
+        registry.id,
+        mode="replace",
+        file="a",
+        digest="",
+        data_date=date(2026, 11, 1),
+        who="ani",
+        block_size=65_536,
+    )
+    us.switch("id", generation, Counts(0, 0, 0, 0, 0))
+    await us.sync.catch_up()
+    (hit,) = (await us.cache.lookup("+62215550123"))[1].registries
+    assert (hit.list, hit.kind, hit.jurisdiction) == ("id", "marketing", "US")
+    assert (hit.covered, hit.data_date, hit.allowed_age_days) == (True, date(2026, 11, 1), 31)
