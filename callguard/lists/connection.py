@@ -10,7 +10,7 @@ import ssl
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import redis.asyncio
 import redis.asyncio.cluster
@@ -26,14 +26,54 @@ from callguard.errors import CacheError, ConfigurationError
 from callguard.lists.embedded import socket_path
 
 UP_REMEDY = "is Redis up, and redis.url right?"
+_CONNECT_REMEDY = "is Redis up, redis.url right, and the port one for TLS if it says rediss, and only then?"
 _TLS_REMEDY = "is it a TLS port, and does redis.tls_ca name the authority that signed its certificate?"
 
 
+class _KeyFirst:
+    """Where the key of a command is: first, in all that are used here.
+
+    redis-py would ask a server for a table of all commands, and always the first one: while that is lost, no
+    new client would find the others.
+    """
+
+    async def initialize(self, node: object = None) -> None:
+        """Nothing has to be asked."""
+
+    async def get_keys(self, *args: Any) -> tuple[str, ...]:
+        """The key of a command: its second word."""
+        return (args[1],)
+
+
 class ClusterClient(redis.asyncio.cluster.RedisCluster):
-    """redis-py's client of a cluster, which can be closed at any time."""
+    """redis-py's client of a cluster, which gets round nodes that are lost, and can be closed at any time."""
+
+    def __init__(self, nodes: Sequence[tuple[str, int]], **options: Any) -> None:
+        super().__init__(
+            startup_nodes=[redis.asyncio.cluster.ClusterNode(host, port) for host, port in nodes],
+            # The nodes given stay those that are asked for the others: their names outlive addresses.
+            dynamic_startup_nodes=False,
+            # Slots without a server are no concern of ours, unless they are those of the lists.
+            require_full_coverage=False,
+            **options,
+        )
+        self.commands_parser = cast("Any", _KeyFirst())
+
+    async def execute_command(self, *args: Any, **kwargs: Any) -> Any:
+        """What redis-py does; but after a command that was given up, it asks anew who serves which slots."""
+        try:
+            # While it knows no slots, redis-py would send a command to any node: it may be a lost one.
+            await self.initialize()
+            return await super().execute_command(*args, **kwargs)
+        except asyncio.CancelledError:
+            # redis-py (8.1) itself does so only after errors, and after its own socket_timeout, which is out
+            # of the question: it is an asyncio.wait_for, which on Python 3.11 may swallow the cancellation of
+            # its task (CPython issue 86296), so that a guard that is told to stop would not.
+            self._initialize = True
+            raise
 
     async def aclose(self) -> None:
-        """Close all connections, those too that redis-py 8.1 forgets after a node failed."""
+        """Close all connections, those too that redis-py forgets after a node failed."""
         await super().aclose()
         await self.nodes_manager.aclose()
         await self.nodes_manager.aclose("startup_nodes")
@@ -42,6 +82,36 @@ class ClusterClient(redis.asyncio.cluster.RedisCluster):
 Client: TypeAlias = "redis.asyncio.Redis | ClusterClient"
 """What commands are called on. Alike in both: hmget, hget, hset, hdel, hscan, hlen, unlink, expire, and a
 pipeline with transaction=False. Keys of one command, or of one script, must be in one slot of the cluster."""
+
+
+class _Sentinels(redis.asyncio.sentinel.Sentinel):
+    """Asks all Sentinels at once who is master, so that one that hangs costs no time."""
+
+    async def discover_master(self, service_name: str) -> tuple[str, int]:
+        """Host and port of the master, from the first Sentinel that knows a healthy one."""
+        asking = {asyncio.create_task(self._ask(sentinel, service_name)) for sentinel in self.sentinels}
+        waiting = asking
+        try:
+            while waiting:
+                answered, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+                for task in answered:
+                    if task.exception() is None:
+                        return task.result()
+        finally:
+            for task in asking:
+                task.cancel()
+            problems = await asyncio.gather(*asking, return_exceptions=True)
+        told = sorted({str(problem) for problem in problems})
+        (cause, *_) = (problem for problem in problems if isinstance(problem, Exception))
+        raise redis.asyncio.sentinel.MasterNotFoundError("no Sentinel helps: " + "; ".join(told)) from cause
+
+    async def _ask(self, sentinel: redis.asyncio.Redis, service: str) -> tuple[str, int]:
+        state = cast("dict[str, Any]", await sentinel.sentinel_masters()).get(service)
+        if state is None:
+            raise redis.asyncio.sentinel.MasterNotFoundError(f"it does not watch {service}")
+        if not self.check_master_state(state, service):
+            raise redis.asyncio.sentinel.MasterNotFoundError(f"the master of {service} is down")
+        return state["ip"], state["port"]
 
 
 class _MasterPool(redis.asyncio.sentinel.SentinelConnectionPool):
@@ -63,44 +133,35 @@ def connect(settings: RedisSettings, state: Path) -> Client:
     url = read(settings.url)
     tls = _tls(settings, url)
     common: dict[str, Any] = {"username": url.user, "password": settings.secret(), **tls}
+    # A node that cannot be reached must leave time to ask another.
+    once = _once(connect_seconds=settings.timeout / 2)
     match url.kind:
         case Kind.SERVER if url.path:
-            return redis.asyncio.Redis(unix_socket_path=url.path, db=url.db, **common, **_once())
+            return redis.asyncio.Redis(unix_socket_path=url.path, db=url.db, **common, **once)
         case Kind.SERVER:
             ((host, port),) = url.nodes
-            return redis.asyncio.Redis(host=host, port=port, db=url.db, **common, **_once())
+            return redis.asyncio.Redis(host=host, port=port, db=url.db, **common, **once)
         case Kind.SENTINEL:
-            # One Sentinel that hangs must leave time to ask the others.
-            share = settings.timeout / (len(url.nodes) + 1)
-            sentinels = redis.asyncio.sentinel.Sentinel(  # type: ignore[no-untyped-call]
+            sentinels = _Sentinels(  # type: ignore[no-untyped-call]
                 url.nodes,
-                sentinel_kwargs={"password": settings.sentinel_secret(), **tls, **_once(share)},
+                sentinel_kwargs={"password": settings.sentinel_secret(), **tls, **once},
                 db=url.db,
                 **common,
-                **_once(),
+                **once,
             )
             master: redis.asyncio.Redis = sentinels.master_for(url.service, connection_pool_class=_MasterPool)
             return master
         case Kind.CLUSTER:
-            return ClusterClient(
-                startup_nodes=[redis.asyncio.cluster.ClusterNode(host, port) for host, port in url.nodes],
-                # The URL's nodes stay those that are asked for the others: their names outlive addresses.
-                dynamic_startup_nodes=False,
-                # Slots without a server are no concern of ours, unless they are those of the lists.
-                require_full_coverage=False,
-                **common,
-                # The client learns that a node hangs, and looks for another, only from its own timeout.
-                **_once(settings.timeout / 2),
-            )
+            return ClusterClient(url.nodes, **common, **once)
 
 
-def _once(seconds: float | None = None) -> dict[str, Any]:
-    """A retry inside the client would double the time before SQL is asked. Its own timeouts are off unless
-    needed, for they cost two timers a command; `bounded` sets one around each."""
+def _once(connect_seconds: float | None = None) -> dict[str, Any]:
+    """A retry inside the client would double the time before SQL is asked. Its own timeouts are off, for they
+    cost two timers a command; `bounded` sets one around each."""
     return {
         "retry": redis.asyncio.retry.Retry(redis.backoff.NoBackoff(), 0),
-        "socket_timeout": seconds,
-        "socket_connect_timeout": seconds,
+        "socket_timeout": None,
+        "socket_connect_timeout": connect_seconds,
     }
 
 
@@ -173,8 +234,10 @@ async def bounded(seconds: float) -> AsyncIterator[None]:
     try:
         async with asyncio.timeout(seconds):
             yield
-    except (TimeoutError, redis.exceptions.TimeoutError) as error:
+    except TimeoutError as error:
         raise CacheError(f"no answer in {seconds:g} s", remedy=UP_REMEDY) from error
+    except redis.exceptions.TimeoutError as error:
+        raise CacheError(str(error), remedy=_CONNECT_REMEDY) from error
     except redis.exceptions.AuthenticationError as error:
         raise CacheError(
             str(error), remedy="correct the user in redis.url, or redis.password_file"
