@@ -79,13 +79,16 @@ class Lines:
     """The place of each line's newline in the chunk; or the length of every line, with its newline."""
 
     def left(self, data: bytes) -> Iterator[tuple[int, bytes]]:
-        """Index and bytes of each line without a number."""
-        for index in np.flatnonzero(self.numbers == 0).tolist():
-            if isinstance(self.ends, int):
-                start, end = index * self.ends, (index + 1) * self.ends - 1
-            else:
-                start, end = self.ends[index - 1] + 1 if index else 0, self.ends[index]
-            yield index, data[start:end]
+        """Index and bytes of each line without a number, but for empty ones."""
+        without = np.flatnonzero(self.numbers == 0)
+        if isinstance(self.ends, int):
+            ends = without * self.ends + self.ends - 1
+            starts = ends - self.ends + 1
+        else:
+            ends = self.ends[without]
+            starts = np.where(without == 0, 0, self.ends[without - 1] + 1)
+        for nonempty in np.flatnonzero(starts < ends):
+            yield int(without[nonempty]), data[starts[nonempty] : ends[nonempty]]
 
 
 def read_lines(data: bytes, shape: ShapeOf, rule: CleanRule) -> Lines:

@@ -156,9 +156,11 @@ class NumberFile:
         member, encoding = content.member, content.encoding
         if self._layout.kind == Kind.XML:
             xml = XmlParser(self._written)
+            data = b""
             for data in cut(content.pieces, Ends.TAG):
                 yield _Part(member, False, self._source.done, partial(xml.parse, data))
-            yield _Part(member, False, self._source.done, partial(self._finish, xml))
+            if data:
+                yield _Part(member, False, self._source.done, partial(self._finish, xml))
             return
         places: Places | None = None
         for data in cut(content.pieces, self._rows.ends):

@@ -123,6 +123,10 @@ class RowParser:
         return Found(numbers, np.zeros(0, np.uint64), rejects, len(lines.numbers))
 
     def _columns(self, data: bytes, encoding: str, places: Places) -> Found:
+        if self._layout.kind == Kind.DELIMITED and data.count(b'"') % 2:
+            # The csv module would take all that follows for one cell. Parts are cut where quotes are even.
+            line = data.count(b"\n", 0, data.rfind(b'"')) + 1
+            raise InputError("a quote that has no end", where=str(line), allowed="quotes in pairs")
         lines = _Lines(data.decode(encoding, "replace"))
         rejects = Rejects()
         numbers = [np.zeros(0, np.uint64)]

@@ -72,6 +72,7 @@ class Source:
         self._encoding = encoding
         self._unpacked = 0
         self._taken = 0
+        self._beside = 0
         try:
             if not path.is_file():  # before it is opened: a pipe would make us wait for its writer
                 path.stat()
@@ -85,7 +86,7 @@ class Source:
     @property
     def done(self) -> int:
         """Bytes of the file read so far."""
-        return min(self._taken, self.size)
+        return min(self._taken + self._beside, self.size)
 
     def read_at(self, place: int, most: int) -> bytes:
         """Bytes of the file as it lies on the disk; by any thread."""
@@ -137,11 +138,11 @@ class Source:
 
     def _zip(self) -> Iterator[Content]:
         members = self._members()
-        if sum(member.compress_size for member in members) > self.size:
+        self._beside = self.size - sum(member.compress_size for member in members)
+        if self._beside < 0:
             raise InputError("members that overlap: a zip bomb", where=str(self._path), allowed=_READABLE)
         for member in members:
             yield self._text(member.filename, self._member(member), packed=True)
-        self._taken = self.size
 
     def _members(self) -> list[ZipInfo]:
         with self._errors(""):

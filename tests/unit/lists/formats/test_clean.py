@@ -13,7 +13,25 @@ from callguard.lists.formats.clean import LONGEST, SHORTEST, CleanRule
 from callguard.numbers import NumberReader
 
 REGIONS = sorted(phonenumbers.SUPPORTED_REGIONS)
-LIKELY = ["US", "CA", "GB", "ID", "AU", "SG", "IN", "DE", "IT", "FR", "MX", "AR", "BR", "JP", "RU", "GA", "FI"]
+LIKELY = [
+    "US",
+    "CA",
+    "GB",
+    "ID",
+    "AU",
+    "SG",
+    "IN",
+    "DE",
+    "IT",
+    "FR",
+    "MX",
+    "AR",
+    "BR",
+    "JP",
+    "RU",
+    "GA",
+    "FI",
+]
 
 
 @lru_cache(maxsize=32)
