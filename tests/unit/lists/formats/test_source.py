@@ -77,7 +77,7 @@ def test_a_zip_with_sizes_after_the_data_is_read(tmp_path: Path) -> None:
             return len(bytes(data))  # type: ignore[call-overload]
 
     stream = Stream()
-    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:  # type: ignore[call-overload]
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("list.txt", NUMBERS)
     assert read_bytes(tmp_path, bytes(stream.data), "lines").added == ADDED
 
