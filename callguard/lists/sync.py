@@ -11,6 +11,10 @@ from callguard.lists.model import Mark, RegistryList
 from callguard.lists.store import ListStore
 from callguard.lists.threads import SqlThreads
 
+_CHUNK = 250
+"""Blocks read from SQL at a time: a thread that reads more at once holds Python's lock, and so the event loop,
+for milliseconds."""
+
 Progress = Callable[[int, int], None]
 """Called with the fields done and the fields in all, both about right while others write."""
 
@@ -108,7 +112,7 @@ class Synchroniser:
 
     async def _blocks(self, registry: RegistryList) -> AsyncIterator[Sequence[tuple[int, bytes]]]:
         """All blocks of a list's generation, in chunks. Raises SqlError, also if some are missing."""
-        chunks, count = self._store.blocks.chunks(registry.content), 0
+        chunks, count = self._store.blocks.chunks(registry.content, _CHUNK), 0
         while chunk := await self._threads.run(partial(next, chunks, ())):
             count += len(chunk)
             yield chunk
