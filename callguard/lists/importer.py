@@ -116,16 +116,16 @@ class Importer:
         self.clean()
         file, data_date = self._read(order)
         size = self._block_size(order.mode, file)
-        generation = self._store.begin(
-            self._registry.id,
-            mode=order.mode,
-            file=order.path.name,
-            digest=file.digest,
-            data_date=data_date,
-            who=order.who,
-            block_size=size,
-        )
         try:
+            generation = self._store.begin(
+                self._registry.id,
+                mode=order.mode,
+                file=order.path.name,
+                digest=file.digest,
+                data_date=data_date,
+                who=order.who,
+                block_size=size,
+            )
             tally = self._tally(order.mode, file)
             self._write(generation, tally, self._pieces(order.mode, file, size))
             outcome = Outcome(file, data_date, tally.difference)
@@ -144,7 +144,7 @@ class Importer:
                 why=f"{order.mode} {order.path.name}",
             )
         except BaseException:
-            self._give_up(generation)
+            self._give_up()
             raise
         return outcome
 
@@ -286,11 +286,10 @@ class Importer:
                     self._live.put(rows)
         self._live.complete()
 
-    def _give_up(self, generation: int) -> None:
-        """The generation never was: what cannot be cleaned now, the next import cleans."""
+    def _give_up(self) -> None:
+        """The new generation never was: what cannot be cleaned now, the next import cleans."""
         self._live.abandon()
         with suppress(SqlError):
-            self._store.fail(generation)
             self.clean()
 
     def _listed_now(self, calls: Mapping[int, int]) -> Watched | None:

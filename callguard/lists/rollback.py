@@ -14,8 +14,8 @@ def roll_back(store: RegistryStore, registry: Registry, live: LiveCopy, *, who: 
     then nothing is changed.
     """
     store.fail_dead(registry.id)
-    back = store.begin_rollback(registry.id, who=who)
     try:
+        back = store.begin_rollback(registry.id, who=who)
         live.begin(back.id)
         for rows in store.chunks(back.content):
             live.put(rows)
@@ -25,6 +25,6 @@ def roll_back(store: RegistryStore, registry: Registry, live: LiveCopy, *, who: 
     except BaseException:
         live.abandon()
         with suppress(SqlError):
-            store.fail(back.id)
+            store.fail_dead(registry.id)
         raise
     return back
