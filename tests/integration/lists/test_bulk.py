@@ -1,0 +1,133 @@
+"""Many entries at once: the same as one by one, in whole transactions, in the order of their numbers."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import sqlalchemy as sa
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from callguard.database import from_microseconds, microseconds
+from callguard.errors import SqlError
+from callguard.lists.bulk import add_rows, count_new, kept_entries
+from callguard.lists.entryfiles.checked import Row
+from callguard.lists.model import NewEntry
+from callguard.lists.store import ListStore
+from callguard.lists.tables import changes, entries
+from callguard.screening.model import Entry
+
+pytestmark = pytest.mark.integration
+
+NOW = datetime.now(UTC)
+LATER = microseconds(NOW + timedelta(days=400))
+
+ROWS = st.lists(
+    st.builds(
+        Row,
+        number=st.sampled_from(["+6281200000001", "+6281200000002", "+62812*", "+1201XXXXXXX"]),
+        category=st.sampled_from(["customer-request", "vip"]),
+        project=st.sampled_from([None, "bank", "\\N", "a,b"]),
+        reason=st.sampled_from(["", "a 'reason'", "\\.", "\\", "NULL"]),
+        source=st.sampled_from(["", "phone"]),
+        added_by=st.just("tl"),
+        added_at=st.none(),
+        expires_at=st.sampled_from([None, LATER, LATER + 1]),
+    ),
+    max_size=12,
+)
+
+
+def row(number: str, **more: object) -> Row:
+    return Row(number, "vip", None, "asked", "", "tl", None, None)._replace(**more)  # type: ignore[arg-type]
+
+
+def entry(row: Row) -> NewEntry:
+    expires_at = None if row.expires_at is None else from_microseconds(row.expires_at)
+    return NewEntry(row.number, row.added_by, row.category, row.project, row.reason, row.source, expires_at)
+
+
+def said(kept: Iterator[Entry]) -> list[tuple[object, ...]]:
+    return [
+        (one.number, one.category, one.project, one.reason, one.source, one.added_by, one.expires_at)
+        for one in kept
+    ]
+
+
+def emptied(engine: sa.Engine) -> None:
+    with engine.begin() as connection:
+        connection.execute(changes.delete())
+        connection.execute(entries.delete())
+
+
+def in_force(engine: sa.Engine) -> list[tuple[object, ...]]:
+    return said(kept.entry for kept in kept_entries(engine, now=NOW))
+
+
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(before=ROWS, rows=ROWS)
+def test_rows_at_once_are_the_same_as_one_by_one(
+    engine: sa.Engine, store: ListStore, before: list[Row], rows: list[Row]
+) -> None:
+    results = []
+    for at_once in (True, False):
+        emptied(engine)
+        there = add_rows(engine, before, who="tl", why="before", now=NOW)
+        new = count_new(engine, rows)
+        if at_once:
+            assert add_rows(engine, rows, who="tl", why="after", now=NOW) == new
+        else:
+            for one in rows:
+                store.add(entry(one))
+        with engine.connect() as connection:
+            assert len(connection.execute(sa.select(changes)).all()) == there + new
+        results.append(in_force(engine))
+    assert results[0] == results[1]
+
+
+def test_the_change_log_has_each_new_entry_once_in_their_order(engine: sa.Engine, store: ListStore) -> None:
+    store.add(NewEntry("+6281200000009", "tl"))
+    rows = [row("+6281200000003"), row("+6281200000001"), row("+6281200000003")]
+    assert add_rows(engine, rows, who="ani", why="imported", now=NOW) == 2
+    with engine.connect() as connection:
+        logged = connection.execute(sa.select(changes).order_by(changes.c.position)).all()
+    assert [(one.number, one.who, one.why) for one in logged] == [
+        ("+6281200000009", "tl", ""),
+        ("+6281200000003", "ani", "imported"),
+        ("+6281200000001", "ani", "imported"),
+    ]
+
+
+def test_an_instant_of_another_database_is_kept_and_ours_is_the_moment_of_the_import(
+    engine: sa.Engine, store: ListStore
+) -> None:
+    add_rows(engine, [row("+6281200000001", added_at=1), row("+6281200000002")], who="x", why="", now=NOW)
+    first, second = (kept.entry for kept in kept_entries(engine, now=NOW))
+    assert (microseconds(first.added_at), second.added_at) == (1, NOW)
+    (change,) = store.history("+6281200000001")
+    assert change.at == NOW
+
+
+def test_a_batch_that_fails_changes_nothing(engine: sa.Engine, store: ListStore) -> None:
+    mark = store.mark()
+    incomplete = row("+6281200000002")._replace(category=None)  # type: ignore[arg-type]
+    with pytest.raises(SqlError):
+        add_rows(engine, [row("+6281200000001"), incomplete], who="x", why="", now=NOW)
+    assert store.mark() == mark
+    assert in_force(engine) == []
+
+
+def test_removed_entries_do_not_count_as_there(engine: sa.Engine, store: ListStore) -> None:
+    add_rows(engine, [row("+6281200000001")], who="x", why="", now=NOW)
+    store.remove("+6281200000001", by="x", why="")
+    assert add_rows(engine, [row("+6281200000001")], who="x", why="", now=NOW) == 1
+    assert len(list(kept_entries(engine, now=NOW))) == 1
+    assert len(list(kept_entries(engine, now=NOW, everything=True))) == 2
+
+
+def test_an_expired_entry_is_exported_only_with_history(engine: sa.Engine) -> None:
+    add_rows(engine, [row("+6281200000001", expires_at=microseconds(NOW) + 1)], who="x", why="", now=NOW)
+    later = NOW + timedelta(microseconds=1)
+    assert len(list(kept_entries(engine, now=NOW))) == 1
+    assert len(list(kept_entries(engine, now=later))) == 0
+    assert len(list(kept_entries(engine, now=later, everything=True))) == 1
