@@ -1,7 +1,8 @@
 """The command line: one module a command group, each imported only when its command is used.
 
 Exit codes, for every command: 0 done or allow, 2 wrong usage or input, 3 refuse, 4 a service cannot be
-reached, 130 stopped by Ctrl-C. An error is a line on standard error; a traceback is a defect of callguard.
+reached, 130 stopped by Ctrl-C; `cache verify` has 1 for differences. An error is a line on standard error; a
+traceback is a defect of callguard.
 
 A new command is a click command in a module of this package and a line in COMMANDS. Its help ends in an
 example. It gets at the settings by @pass_settings, and raises InputError and ServiceError as they come.
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 R = TypeVar("R")
 
+EXIT_DIFFERENT = 1
 EXIT_INPUT = 2
 EXIT_REFUSE = 3
 EXIT_SERVICE = 4
@@ -32,6 +34,7 @@ EXIT_INTERRUPTED = 130
 
 COMMANDS = {
     "add": ("callguard.cli.lists:add", "Put a number on an internal list."),
+    "cache": ("callguard.cli.cache:cache", "The lists in Redis: compare them with SQL, build them anew."),
     "check": ("callguard.cli.check:check", "Say whether a number may be called, and why, without a call."),
     "doctor": ("callguard.cli.doctor:doctor", "Look at everything that callguard rests on; say what to do."),
     "guard": ("callguard.cli.guard:guard", "Guard the calls of an Asterisk, until SIGTERM or Ctrl-C."),
