@@ -8,7 +8,7 @@ import asyncio
 import signal
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import NoReturn
 
 import sqlalchemy as sa
@@ -30,6 +30,8 @@ from callguard.journal.writer import SPOOL, JournalWriter
 from callguard.lists.cache import ListCache
 from callguard.lists.connection import connect
 from callguard.lists.embedded import EmbeddedRedis
+from callguard.lists.freshness import freshness
+from callguard.lists.model import RegistryList
 from callguard.lists.service import CacheState, GuardedLists
 from callguard.lists.store import ListStore
 from callguard.lists.threads import SqlThreads
@@ -174,7 +176,15 @@ def _figures(
         },
         journal_waiting=journal.waiting,
         spooled=journal.spooled,
+        list_numbers={registry.name: registry.numbers for registry in status.registries},
+        list_age_days=_ages(status.registries, datetime.now(UTC)),
     )
+
+
+def _ages(registries: Sequence[RegistryList], at: datetime) -> dict[str, int]:
+    """The age in days of each list whose data are of a known day."""
+    ages = {one.name: freshness(one.data_date, one.allowed_age_days, at).days for one in registries}
+    return {name: days for name, days in ages.items() if days is not None}
 
 
 def facts_reader(settings: Settings) -> Callable[[Arrival, datetime], CallFacts]:

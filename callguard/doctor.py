@@ -8,6 +8,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,8 @@ from callguard.errors import (
 from callguard.lists import codec
 from callguard.lists.cache import ListCache
 from callguard.lists.connection import connect
+from callguard.lists.freshness import freshness
+from callguard.lists.model import RegistryList
 from callguard.lists.store import ListStore
 from callguard.lists.threads import SqlThreads
 from callguard.screening.model import Reason
@@ -86,6 +89,7 @@ class Doctor:
             ("sql", (), self._sql),
             ("redis", (), self._redis),
             ("lists", ("sql", "redis"), self._lists),
+            ("registries", ("sql",), self._registries),
             ("asterisk", (), self._asterisk),
             ("ari.conf", (), self._ari_conf),
             ("application", ("asterisk",), self._application),
@@ -187,6 +191,11 @@ class Doctor:
         return [
             Finding("lists", State.WARNING, told, "a guard that runs brings them up to date: look at its log")
         ]
+
+    async def _registries(self) -> list[Finding]:
+        assert self._engine is not None  # noqa: S101 - this check rests on that of SQL
+        catalogue = await self._threads.run(ListStore(self._engine).catalogue)
+        return [_age(registry, datetime.now(UTC)) for registry in catalogue.registries]
 
     async def _asterisk(self) -> list[Finding]:
         async with AriClient(self._settings.asterisk) as client:
@@ -344,6 +353,16 @@ async def _bounded(name: str, check: Callable[[], Awaitable[list[Finding]]]) -> 
         return [Finding(name, State.FAILED, str(error))]
     except TimeoutError:
         return [Finding(name, State.FAILED, f"no answer in {LONGEST_CHECK:g} s", "is it overloaded?")]
+
+
+def _age(registry: RegistryList, at: datetime) -> Finding:
+    imported = registry.generation != 0
+    age = freshness(registry.data_date, registry.allowed_age_days, at, imported=imported)
+    told = f"{registry.name}: {registry.numbers:,} numbers, {age}"
+    if age.good:
+        return Finding("registries", State.OK, told)
+    remedy = f"callguard list import {registry.name} FILE, with --date if the file says no day"
+    return Finding("registries", State.WARNING, told, remedy)
 
 
 def _try_to_write(engine: sa.Engine) -> None:

@@ -53,6 +53,8 @@ class ListsStatus:
     answers: Mapping[str, int]
     """How many questions `redis`, `sql` or nobody (`none`) answered since the start."""
     rebuilds: int
+    registries: tuple[RegistryList, ...]
+    """The registry lists, as SQL was last seen to have them."""
 
     @property
     def ready(self) -> bool:
@@ -87,6 +89,7 @@ class GuardedLists:
         self._answers: Counter[str] = Counter(redis=0, sql=0, none=0)
         self._rebuilds = 0
         self._damaged = False
+        self._registries: tuple[RegistryList, ...] = ()
 
     async def lookup(self, number: str) -> Hits:
         """Everything the lists hold about one number (E.164), expired entries too.
@@ -134,6 +137,7 @@ class GuardedLists:
             lag=None if lag is None else max(0, lag),
             answers=dict(self._answers),
             rebuilds=self._rebuilds,
+            registries=self._registries,
         )
 
     async def _from_redis(self, number: str, newest: Mark) -> Hits:
@@ -149,7 +153,8 @@ class GuardedLists:
         while True:
             try:
                 # Set also when it is lower than before: a restored backup is the truth, too.
-                self._newest = await self._threads.run(self._store.mark)
+                self._newest, catalogue = await self._threads.run(self._store.version)
+                self._registries = catalogue.registries
             except SqlError as error:
                 if not self._sql_why:
                     self._log.error("database fails", why=str(error))

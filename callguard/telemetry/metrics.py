@@ -1,5 +1,6 @@
 """What Prometheus is told of a guard. Every name and label value is known beforehand, but for the reasons'
-own words: nothing that a caller can choose becomes a label, so the number of series is bounded."""
+own words and the registry lists' names: nothing that a caller can choose becomes a label, so the number of
+series is bounded."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -42,6 +43,10 @@ class Figures:
     """ARI messages: `taken`, `unread`, `failed`."""
     journal_waiting: int = 0
     spooled: int = 0
+    list_numbers: Mapping[str, int] = field(default_factory=dict)
+    """Numbers of each registry list, by its name."""
+    list_age_days: Mapping[str, int] = field(default_factory=dict)
+    """How old the data of each registry list are; without those of no known day."""
 
 
 class Metrics:
@@ -110,6 +115,8 @@ class _Watch(Collector):
         yield CounterMetricFamily(
             "callguard_journal_spooled", "Records that went into the spool", figures.spooled
         )
+        yield _gauge("list_numbers", "Numbers of each registry list", "list", figures.list_numbers)
+        yield _gauge("list_age_days", "How old each registry list's data are", "list", figures.list_age_days)
 
 
 def _gauge(name: str, told: str, label: str, values: Mapping[str, int]) -> Metric:

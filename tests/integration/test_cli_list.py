@@ -4,7 +4,7 @@ import asyncio
 import gzip
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -399,6 +399,26 @@ def test_a_list_that_is_too_old_is_shown_as_stale(run: Run, us: Run, write: Writ
     done(us("list", "import", "old", write("a", ONE), "--yes", "--date", str(day)))
     (old,) = (row for row in json.loads(done(run("list", "show", "--json"))) if row["name"] == "old")
     assert (old["freshness"], old["age_days"]) == ("stale", 32)
+
+
+async def test_a_guard_knows_how_large_and_how_old_each_list_is(
+    run: Run, write: Write, engine: sa.Engine, redis_settings: RedisSettings
+) -> None:
+    lists = Lists(engine, redis_settings)
+    async with lists.running():
+        await lists.warm()
+        assert not lists.status.registries
+
+        def imported() -> None:
+            done(run("list", "create", "us", "--jurisdiction", "US", "--format", "e164-lines"))
+            done(run("list", "import", "us", write("2026-11-01.txt", ONE, TWO), "--yes"))
+
+        # The commands have an event loop of their own, and so need a thread of their own.
+        await asyncio.to_thread(imported)
+        await lists.warm()
+        (us,) = lists.status.registries
+    await lists.close()
+    assert (us.name, us.numbers, us.data_date) == ("us", 2, date(2026, 11, 1))
 
 
 def test_a_broken_file_leaves_the_list_as_it_is(

@@ -8,6 +8,7 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, suppress
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,7 @@ from callguard.doctor import Doctor, Finding, State
 from callguard.lists.cache import ListCache
 from callguard.lists.connection import connect
 from callguard.lists.model import NewEntry
+from callguard.lists.registries import Counts, NewRegistry, RegistryStore
 from callguard.lists.store import ListStore
 from callguard.lists.sync import Synchroniser
 from callguard.lists.threads import SqlThreads
@@ -279,6 +281,34 @@ async def test_lists_in_redis_of_another_database_are_found(
     with engine.begin() as connection:
         connection.execute(sa.text("UPDATE meta SET value = 'another' WHERE key = 'database'"))
     assert "of another database" in await site.only("lists", State.WARNING)
+
+
+@pytest.mark.parametrize(
+    ("day", "state", "told"),
+    [
+        (None, State.WARNING, "us: 7 numbers, of no known day, 31 days allowed"),
+        (date(2000, 1, 1), State.WARNING, "days old, 31 days allowed"),
+        (datetime.now(UTC).date(), State.OK, "us: 7 numbers, 0 days old, 31 days allowed"),
+    ],
+)
+async def test_a_registry_list_that_is_too_old_is_a_warning(
+    site: Site, engine: sa.Engine, day: date | None, state: State, told: str
+) -> None:
+    store = RegistryStore(engine)
+    us = store.create(NewRegistry("us", "US", "do-not-call", "1", (), 31, "{}"), by="ani")
+    generation = store.begin(
+        us.id, mode="replace", file="f", digest="d", data_date=day, who="ani", block_size=10_000
+    )
+    store.switch(generation, Counts(0, 7, 7, 0, 0), instead_of=None, why="")
+    (finding,) = (await site.examined())["registries"]
+    assert (finding.state, told in finding.told) == (state, True)
+    assert ("callguard list import us" in finding.remedy) is (state is State.WARNING)
+
+
+async def test_a_registry_list_that_was_never_imported_is_a_warning(site: Site, engine: sa.Engine) -> None:
+    RegistryStore(engine).create(NewRegistry("us", "US", "do-not-call", "1", (), 31, "{}"), by="ani")
+    (finding,) = (await site.examined())["registries"]
+    assert (finding.state, "never imported" in finding.told) == (State.WARNING, True)
 
 
 async def test_an_asterisk_that_is_away_is_found_and_the_application_skipped(site: Site) -> None:

@@ -28,7 +28,9 @@ pytestmark = pytest.mark.integration
 ONE, TWO, THREE = "+12125550101", "+13055550102", "+14155550103"
 
 PROGRAM = """
-import sys, time
+import signal, sys, time
+# A shell that starts tests in the background has them ignore SIGINT.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from callguard.cli import cli, listimport
 from callguard.lists import importer, livecopy, registries, registryfile
 importer._TRANSACTION = 1

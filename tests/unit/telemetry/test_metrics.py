@@ -71,6 +71,14 @@ def test_connections_and_events_and_the_spool_are_told() -> None:
     assert value(metrics, "callguard_journal_spooled_total") == 3
 
 
+def test_how_large_and_how_old_each_registry_list_is_is_told() -> None:
+    metrics = watched(list_numbers={"us": 250, "uk": 0}, list_age_days={"us": 32})
+    assert value(metrics, "callguard_list_numbers", list="us") == 250
+    assert value(metrics, "callguard_list_numbers", list="uk") == 0
+    assert value(metrics, "callguard_list_age_days", list="us") == 32
+    assert value(metrics, "callguard_list_age_days", list="uk") is None
+
+
 def test_two_guards_in_one_process_do_not_mix() -> None:
     first, second = Metrics(), Metrics()
     first.recorded(0.1)
