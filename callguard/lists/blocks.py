@@ -4,7 +4,7 @@ A number is the integer of its E.164 digits. A list has one block size; block b 
 b * size to (b + 1) * size - 1, and is stored only if there are any. Its first byte says how the rest is to be
 read:
 
-    0   bitmap: a bit for each offset, the first one the highest bit of the first byte (as Redis GETBIT counts)
+    0   bitmap: a bit for each offset, the first one the highest bit of the first byte, as Redis GETBIT counts
     1   the offsets in rising order, two bytes each, little-endian     (sizes up to 65,536)
     2   the offsets in rising order, three bytes each, little-endian   (larger sizes)
 
@@ -16,6 +16,7 @@ bytes of its own. This module reads and writes one block; packing.py does millio
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 SIZES = (10_000, 65_536, 1_000_000)
 """The block sizes in use."""
@@ -49,8 +50,8 @@ def encode(offsets: Sequence[int], size: int) -> bytes:
 
     Raises ValueError for others.
     """
-    rising = all(one < other for one, other in zip(offsets, offsets[1:], strict=False))
-    if not offsets or not rising or not (0 <= offsets[0] and offsets[-1] < size):
+    rising = all(one < other for one, other in pairwise(offsets))
+    if not offsets or not rising or not (offsets[0] >= 0 and offsets[-1] < size):
         raise ValueError(f"offsets of a block rise, from 0 to {size - 1}")
     width = offset_width(size)
     if len(offsets) * width < bitmap_length(size):
@@ -63,10 +64,11 @@ def encode(offsets: Sequence[int], size: int) -> bytes:
 
 
 def contains(block: bytes, offset: int, size: int) -> bool:
-    """Tell whether a block holds an offset (0 <= offset < size). Raises BadBlock for what is no such block."""
-    kind = kind_of(block, size)
-    if kind == BITMAP:
+    """Tell whether a block holds an offset (0 <= offset < size). Raises BadBlock for what is none."""
+    # The most frequent kind comes first, for a call is checked against several lists.
+    if len(block) == 1 + (size + 7) // 8 and block[0] == BITMAP:
         return bool(block[1 + (offset >> 3)] & 0x80 >> (offset & 7))
+    kind_of(block, size)
     width = offset_width(size)
     low, high = 0, (len(block) - 1) // width
     while low < high:
@@ -96,7 +98,7 @@ def decode(block: bytes, size: int) -> list[int]:
     else:
         width = offset_width(size)
         offsets = [int.from_bytes(block[at : at + width], "little") for at in range(1, len(block), width)]
-    rising = all(one < other for one, other in zip(offsets, offsets[1:], strict=False))
+    rising = all(one < other for one, other in pairwise(offsets))
     if not offsets or not rising or offsets[-1] >= size:
         raise BadBlock("its offsets are not in order, or not in the block")
     return offsets

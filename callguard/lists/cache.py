@@ -16,7 +16,7 @@ from callguard.errors import CacheCold, CacheError, CacheEvicts
 from callguard.lists import codec
 from callguard.lists.blocks import BadBlock
 from callguard.lists.connection import UP_REMEDY, Client, Script, bounded, memory_of
-from callguard.lists.hits import registry_hits
+from callguard.lists.hits import Questions
 from callguard.lists.loading import Blocks, Build, Loader
 from callguard.lists.model import Catalogue, Mark, RegistryList
 from callguard.screening.model import Entry, Hits
@@ -24,6 +24,7 @@ from callguard.screening.model import Entry, Hits
 _ROUNDS = 3
 """How often a look-up begins again because the catalogue changed: between two of them a list must have been
 switched."""
+_ANSWERS = frozenset({bytes, NoneType})
 _STEP = 100
 """Fields that one step of a scan looks at, about: 0.1 ms of Redis's time."""
 
@@ -112,7 +113,7 @@ class ListCache:
         self._loader = Loader(client, key, timeout=timeout)
         self._apply, self._swap = Script(_APPLY), Script(_SWAP)
         self._sweep, self._names = Script(_SWEEP), Script(_NAMES)
-        self._tag, self._catalogue = "", Catalogue()
+        self._tag, self._questions = "", Questions(Catalogue())
         self._raw_head, self._head = b"", codec.Head(Mark("", 0, 0), "")
 
     async def lookup(self, number: str) -> tuple[Mark, Hits]:
@@ -124,12 +125,12 @@ class ListCache:
         async with bounded(self._timeout):
             try:
                 for _ in range(_ROUNDS):
-                    tag, catalogue = self._tag, self._catalogue
-                    fields = codec.fields_of(number, catalogue)
+                    tag, questions = self._tag, self._questions
+                    fields = questions.fields(number)
                     head, *values = await self._get([codec.HEAD, *fields])
                     found = self._decoded(head)
                     if found.tag == tag:
-                        return found.mark, _hits(number, catalogue, found.mark, fields, values)
+                        return found.mark, _hits(number, questions, found.mark, fields, values)
                     await self._learn()
             except (codec.Undecodable, BadBlock) as error:
                 raise CacheDamaged(f"a field cannot be read: {error}") from error
@@ -249,11 +250,7 @@ class ListCache:
 
     async def _get(self, names: Sequence[str]) -> list[bytes | None]:
         values: object = await self._client.hmget(self._key, list(names))
-        if (
-            isinstance(values, list)
-            and len(values) == len(names)
-            and all(isinstance(value, bytes | NoneType) for value in values)
-        ):
+        if isinstance(values, list) and len(values) == len(names) and _ANSWERS.issuperset(map(type, values)):
             return values
         raise CacheError(f"an answer that is none of Redis: {values!r:.40}", remedy=UP_REMEDY)
 
@@ -272,13 +269,13 @@ class ListCache:
         catalogue = codec.decode_catalogue(raw or b"")
         if codec.tag_of(catalogue) != tag:
             raise codec.Undecodable("a catalogue that is not the head's")
-        self._tag, self._catalogue = tag, catalogue
+        self._tag, self._questions = tag, Questions(catalogue)
 
 
 def _hits(
-    number: str, catalogue: Catalogue, mark: Mark, fields: Sequence[str], values: Sequence[bytes | None]
+    number: str, questions: Questions, mark: Mark, fields: Sequence[str], values: Sequence[bytes | None]
 ) -> Hits:
-    """What the values of codec.fields_of say."""
+    """What the values of the fields say."""
     entries: list[Entry] = []
     blocks: list[bytes | None] = []
     several = False
@@ -294,5 +291,5 @@ def _hits(
         entries=tuple(entries),
         position=mark.position,
         origin="redis",
-        registries=registry_hits(number, catalogue, blocks),
+        registries=questions.hits(number, blocks),
     )

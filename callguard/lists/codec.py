@@ -35,7 +35,7 @@ import orjson
 from callguard.database import from_microseconds, microseconds
 from callguard.lists.model import Catalogue, Mark, RegistryList
 from callguard.screening.model import Entry
-from callguard.screening.patterns import patterns_for, shape_from, shape_text
+from callguard.screening.patterns import Shape, patterns_for, shape_from, shape_text
 
 LAYOUT = 2
 HEAD = "head"
@@ -65,6 +65,11 @@ def number_field(number: str) -> str:
 def block_field(generation: int, block: int) -> str:
     """The field of a block of a generation."""
     return f"b:{generation}:{block}"
+
+
+def blocks_prefix(generation: int) -> str:
+    """What the fields of all blocks of a generation begin with; the block's number follows."""
+    return f"b:{generation}:"
 
 
 def loaded_field(generation: int) -> str:
@@ -138,16 +143,12 @@ def _registry(*values: Any) -> RegistryList:
     )
 
 
-def fields_of(number: str, catalogue: Catalogue) -> list[str]:
-    """The fields of everything that may speak of an E.164 number: its own, those of its patterns, and its
-    blocks in the registry lists that concern it and have a generation, in the catalogue's order."""
-    digits = number.removeprefix("+")
-    fields = [f"n:{digits}", *(number_field(pattern) for pattern in patterns_for(number, catalogue.shapes))]
-    return fields + [
-        block_field(registry.generation, int(digits) // registry.block_size)
-        for registry in catalogue.registries
-        if registry.generation and registry.concerns(number)
-    ]
+def entry_fields(number: str, shapes: Sequence[Shape]) -> list[str]:
+    """The fields of the entries that may speak of an E.164 number: its own, and those of its patterns."""
+    fields = [number_field(number)]
+    if shapes:
+        fields += map(number_field, patterns_for(number, shapes))
+    return fields
 
 
 def encode_entries(entries: Sequence[Entry]) -> bytes:

@@ -2,43 +2,86 @@
 
 from collections.abc import Iterable
 
-from callguard.lists import blocks
+from callguard.lists import blocks, codec
 from callguard.lists.model import Catalogue, RegistryList
 from callguard.screening.model import RegistryHit
 
 
-def registry_hits(
-    number: str, catalogue: Catalogue, found: Iterable[bytes | None]
-) -> tuple[RegistryHit, ...]:
-    """A hit for every registry list of the country of an E.164 number, in the catalogue's order.
+class Questions:
+    """A catalogue made ready to be asked about many numbers: what is alike for all is worked out once."""
 
-    `found` are the number's blocks, None for one that is not stored, in the order of codec.fields_of: one for
-    each of those lists that has a generation. Raises blocks.BadBlock.
-    """
-    read = iter(found)
-    return tuple(
-        _hit(number, registry, next(read) if registry.generation else None)
-        for registry in catalogue.registries
-        if registry.concerns(number)
-    )
+    def __init__(self, catalogue: Catalogue) -> None:
+        self.catalogue = catalogue
+        self._lists = [
+            (
+                registry,
+                registry.calling_code,
+                registry.block_size if registry.generation else 0,
+                codec.blocks_prefix(registry.generation),
+                registry.coverage,
+                # Not listed and not covered, listed, covered, both.
+                [
+                    _answer(registry, listed=listed, covered=covered)
+                    for covered in (False, True)
+                    for listed in (False, True)
+                ],
+            )
+            for registry in catalogue.registries
+        ]
+
+    def fields(self, number: str) -> list[str]:
+        """The fields of everything that may speak of an E.164 number: its own, those of its patterns, and its
+        blocks in the registry lists that concern it and have a generation, in the catalogue's order."""
+        fields = codec.entry_fields(number, self.catalogue.shapes)
+        digits = int(number[1:])
+        for _, code, size, prefix, _, _ in self._lists:
+            if size and number.startswith(code, 1):
+                fields.append(f"{prefix}{digits // size}")
+        return fields
+
+    def contents(self, number: str) -> list[tuple[int, int]]:
+        """The same blocks as SQL knows them: content and block."""
+        digits = int(number[1:])
+        return [
+            (registry.content, digits // size)
+            for registry, code, size, *_ in self._lists
+            if size and number.startswith(code, 1)
+        ]
+
+    def hits(self, number: str, found: Iterable[bytes | None]) -> tuple[RegistryHit, ...]:
+        """A hit for every registry list of the country of an E.164 number, in the catalogue's order.
+
+        `found` are the number's blocks, None for one that is not stored, in the order of `fields`.
+        Raises blocks.BadBlock.
+        """
+        read = iter(found)
+        digits = int(number[1:])
+        hits = []
+        for _, code, size, _, coverage, answers in self._lists:
+            if not number.startswith(code, 1):
+                continue
+            listed = covered = False
+            if size:
+                block = next(read)
+                listed = block is not None and blocks.contains(block, digits % size, size)
+                covered = not coverage or number.startswith(coverage, 1)
+            hits.append(answers[2 * covered + listed])
+        return tuple(hits)
 
 
 def registry_hit(number: str, registry: RegistryList, *, listed: bool) -> RegistryHit:
     """What a registry list says about an E.164 number of its country, that it has or has not listed."""
+    return _answer(registry, listed=listed, covered=registry.covers(number))
+
+
+def _answer(registry: RegistryList, *, listed: bool, covered: bool) -> RegistryHit:
     return RegistryHit(
         list=registry.name,
         kind=registry.kind,
         jurisdiction=registry.jurisdiction,
         version=registry.version,
         listed=listed,
-        covered=registry.covers(number),
+        covered=covered,
         data_date=registry.data_date,
         allowed_age_days=registry.allowed_age_days,
     )
-
-
-def _hit(number: str, registry: RegistryList, block: bytes | None) -> RegistryHit:
-    listed = block is not None and blocks.contains(
-        block, blocks.number_of(number) % registry.block_size, registry.block_size
-    )
-    return registry_hit(number, registry, listed=listed)

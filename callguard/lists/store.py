@@ -14,9 +14,9 @@ import sqlalchemy as sa
 
 from callguard.database import meta, microseconds, ordered_write, snapshot
 from callguard.errors import SqlError
-from callguard.lists.blocks import BadBlock, number_of
+from callguard.lists.blocks import BadBlock
 from callguard.lists.blockstore import BlockStore
-from callguard.lists.hits import registry_hits
+from callguard.lists.hits import Questions
 from callguard.lists.model import Action, Catalogue, Change, Mark, NewEntry, RegistryList
 from callguard.lists.tables import blocks, changes, entries, generations, registries
 from callguard.screening.model import Entry, Hits, RegistryHit
@@ -305,15 +305,12 @@ _ALWAYS = {"id", "name", "jurisdiction", "kind", "calling_code", "coverage", "al
 
 
 def _registry_hits(connection: sa.Connection, number: str, catalogue: Catalogue) -> tuple[RegistryHit, ...]:
-    wanted = [
-        (registry.content, number_of(number) // registry.block_size)
-        for registry in catalogue.registries
-        if registry.generation and registry.concerns(number)
-    ]
+    questions = Questions(catalogue)
+    wanted = questions.contents(number)
     rows = connection.execute(_BLOCKS, {"of": wanted}) if wanted else ()
     found = {(content, block): bytes(data) for content, block, data in rows}
     try:
-        return registry_hits(number, catalogue, [found.get(one) for one in wanted])
+        return questions.hits(number, map(found.get, wanted))
     except BadBlock as error:
         raise SqlError(
             f"a block of a registry list is damaged: {error}", remedy="import the list again"
