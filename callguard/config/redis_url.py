@@ -20,6 +20,8 @@ ALLOWED = (
     "redis+sentinel://HOST:26379,HOST2:26379/SERVICE, redis+cluster://HOST:6379,HOST2:6379"
 )
 _SCHEMES = ("redis", "rediss", "unix", "redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster")
+_PARTS = re.compile(r"(?://([^/?#]*))?([^?#]*)(?:\?([^#]*))?(?:#(.*))?", re.DOTALL)
+"""Host, path, options and the rest, of what comes after the scheme: every text has them."""
 _REDIS_PORT = 6379
 _SENTINEL_PORT = 26379
 _MOST_NODES = 32
@@ -58,20 +60,19 @@ def redis_url(text: str) -> str:
 
 def read(text: str) -> RedisUrl:
     """Take a URL apart. Raises Wrong, which never quotes the text: there may be a password in it."""
-    try:
-        parts = urlsplit(text)
-    except ValueError as error:
-        raise Wrong("is not a URL", ALLOWED) from error
-    if parts.scheme not in _SCHEMES:
+    # urlsplit alone knows only one host, and refuses several IPv6 addresses.
+    scheme, _, rest = text.partition(":")
+    if scheme not in _SCHEMES:
         raise Wrong("does not begin with " + " or ".join(f"{scheme}:" for scheme in _SCHEMES), ALLOWED)
     if " " in text:
         raise Wrong("has a space in it", ALLOWED)
-    user, has_user, hosts = parts.netloc.rpartition("@")
+    netloc, path, query, fragment = _PARTS.fullmatch(rest).groups(default="")  # type: ignore[union-attr]
+    user, has_user, hosts = netloc.rpartition("@")
     if ":" in user:
         raise Wrong("has a password in it", "the password in password_file or password")
-    transport, _, kind = parts.scheme.partition("+")
-    options = parse_qs(parts.query, keep_blank_values=True)
-    if set(options) - {"db"} or parts.fragment:
+    transport, _, kind = scheme.partition("+")
+    options = parse_qs(query, keep_blank_values=True)
+    if set(options) - {"db"} or fragment:
         raise Wrong("has options after ? or # that are not known", ALLOWED)
     if transport == "unix":
         return RedisUrl(
@@ -79,7 +80,7 @@ def read(text: str) -> RedisUrl:
             tls=False,
             user=unquote(user) if has_user else None,
             nodes=(),
-            path=_socket(hosts, parts.path),
+            path=_socket(hosts, path),
             service="",
             db=_db(options),
         )
@@ -90,8 +91,8 @@ def read(text: str) -> RedisUrl:
         user=unquote(user) if has_user else None,
         nodes=_nodes(hosts, what),
         path="",
-        service=_service(parts.path) if what is Kind.SENTINEL else "",
-        db=_db(options) if what is Kind.SENTINEL else _db_in_path(parts.path, options, what),
+        service=_service(path) if what is Kind.SENTINEL else "",
+        db=_db(options) if what is Kind.SENTINEL else _db_in_path(path, options, what),
     )
 
 
