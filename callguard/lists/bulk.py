@@ -22,8 +22,8 @@ from callguard.lists.tables import changes, entries
 from callguard.screening.model import Entry
 from callguard.screening.patterns import shape_of, shape_text
 
-BATCH = 1000
-"""Rows of one transaction: other writers wait some ten milliseconds for it."""
+BATCH = 500
+"""Rows of one transaction: other writers wait some milliseconds for it."""
 _PAGE = 2000
 
 _COLUMNS = (
