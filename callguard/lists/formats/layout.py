@@ -87,6 +87,10 @@ class Layout:
         if not self.number or any(isinstance(column, Field) != fields for column in columns):
             wanted = "characters, as {start = 1, length = 5}" if fields else "columns, as 1 or 'phone'"
             raise InputError("not columns of this kind of line", where="number", allowed=wanted)
+        if self.width and not fields:
+            raise InputError(
+                "a width, but columns that are delimited", where="width", allowed="kind = 'fixed'"
+            )
         if any(isinstance(column, str) for column in columns) and not self.header:
             raise InputError("columns by name, but no header", where="header", allowed="header = true")
         if self.region and self.region not in phonenumbers.SUPPORTED_REGIONS:

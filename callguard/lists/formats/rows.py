@@ -45,12 +45,17 @@ class Found:
     lines: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Row:
+    """Not frozen: there are millions, and a frozen one takes twice as long to make."""
+
     line: int
     cells: list[str]
-    text: str
-    """What stands there, to be shown."""
+    """Of a line that is not delimited, itself."""
+
+    @property
+    def is_blank(self) -> bool:
+        return not "".join(self.cells).strip()
 
 
 class RowParser:
@@ -73,7 +78,7 @@ class RowParser:
         if not self._layout.header:
             return self._places([]), data
         lines = _Lines(data[: 2 * LONGEST_LINE].decode(encoding, "replace"))
-        row = next(self._rows(lines), _Row(1, [], ""))
+        row = next((row for row in self._rows(lines) if not row.is_blank), _Row(1, [""]))
         places = self._places(row.cells)
         try:
             self._written.one(self._number(row, places))
@@ -108,19 +113,21 @@ class RowParser:
             data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         lines = read_lines(data, self._written.line_shape, self._written.rule)
         rejects = Rejects()
-        for index, line in lines.left(data):
-            if len(line) > LONGEST_LINE:
-                raise TooLong
-            text = line.decode(encoding, "replace").removesuffix("\r")
-            if not text.strip():
-                continue
-            cells = text.split(self._layout.delimiter) if self._layout.kind == Kind.DELIMITED else [text]
-            try:
-                lines.numbers[index] = self._written.one(self._number(_Row(index + 1, cells, text), places))
-            except Unread as error:
-                rejects.add(index + 1, text, str(error))
+        left = (self._left(index + 1, line, encoding) for index, line in lines.left(data))
+        while some := list(islice(left, _ROWS)):
+            read, found, _ = self._numbers(some, places, rejects)
+            lines.numbers[[row.line - 1 for row in read]] = found
+        rejects.lines.sort(key=lambda reject: reject.line)
         numbers = lines.numbers if lines.numbers.all() else lines.numbers[lines.numbers != 0]
         return Found(numbers, np.zeros(0, np.uint64), rejects, len(lines.numbers))
+
+    def _left(self, number: int, line: bytes, encoding: str) -> _Row:
+        """A line without quotes as a row."""
+        if len(line) > LONGEST_LINE:
+            raise TooLong
+        text = line.decode(encoding, "replace").removesuffix("\r")
+        cells = text.split(self._layout.delimiter) if self._layout.kind == Kind.DELIMITED else [text]
+        return _Row(number, cells)
 
     def _columns(self, data: bytes, encoding: str, places: Places) -> Found:
         if self._layout.kind == Kind.DELIMITED and data.count(b'"') % 2:
@@ -133,27 +140,35 @@ class RowParser:
         adds: list[bool] = []
         rows = self._rows(lines)
         while some := list(islice(rows, _ROWS)):
-            numbers.append(self._numbers(some, places, adds, rejects))
+            _, found, added = self._numbers(some, places, rejects)
+            numbers.append(found)
+            adds += added
         rejects.lines.sort(key=lambda reject: reject.line)
         return Found(*_last_wins(np.concatenate(numbers), np.array(adds, np.bool_)), rejects, lines.count)
 
-    def _numbers(self, rows: list[_Row], places: Places, adds: list[bool], rejects: Rejects) -> Numbers:
-        """The number of each row that has one, or 0; whether it is added goes to `adds`."""
+    def _numbers(
+        self, rows: list[_Row], places: Places, rejects: Rejects
+    ) -> tuple[list[_Row], Numbers, list[bool]]:
+        """The rows that have the columns, the number of each (0 if it is rejected), whether it is added."""
         read: list[_Row] = []
         texts: list[str] = []
+        adds: list[bool] = []
         for row in rows:
+            if row.is_blank:
+                continue
             try:
                 text = self._number(row, places)
                 add = self._adds(row, places)
             except Unread as error:
-                rejects.add(row.line, row.text, str(error))
+                rejects.add(row.line, self._shown(row), str(error))
                 continue
             read.append(row)
             texts.append(text)
             adds.append(add)
-        return self._written.many(
-            texts, lambda index, why: rejects.add(read[index].line, read[index].text, why)
+        numbers = self._written.many(
+            texts, lambda index, why: rejects.add(read[index].line, self._shown(read[index]), why)
         )
+        return read, numbers, adds
 
     # --- one line -----------------------------------------------------------------------------------------
 
@@ -176,12 +191,10 @@ class RowParser:
         return Places(tuple(place(column) for column in layout.number), action)
 
     def _rows(self, lines: "_Lines") -> Iterator[_Row]:
-        """The rows that are not blank."""
         if self._layout.kind != Kind.DELIMITED:
             for line in lines:
                 text = line.rstrip("\r\n")
-                if text.strip():
-                    yield _Row(lines.count, [text], text)
+                yield _Row(lines.count, [text])
             return
         rows = csv.reader(lines, delimiter=self._layout.delimiter)
         while True:
@@ -192,24 +205,24 @@ class RowParser:
                 return
             except csv.Error as error:  # a field above the module's limit of 131,072 characters
                 raise TooLong from error
-            if any(cell.strip() for cell in cells):
-                yield _Row(first, cells, self._layout.delimiter.join(cells))
+            yield _Row(first, cells)
 
     def _number(self, row: _Row, places: Places) -> str:
         """The text of the number. Raises Unread."""
         layout = self._layout
-        if layout.kind == Kind.LINES:
-            return row.text
-        if layout.width and len(row.text) > layout.width:
+        if layout.kind == Kind.LINES or (layout.alone and len(row.cells) == 1):
+            return row.cells[0]
+        if layout.width and len(row.cells[0]) > layout.width:
             raise Unread(f"longer than the layout's {layout.width} characters")
-        if layout.alone and len(row.cells) == 1:
-            return row.text
         if layout.exact and len(row.cells) != len(places.number):
             raise Unread(f"{len(row.cells)} columns, not {len(places.number)}")
         cells = [self._cell(row, place) for place in places.number]
         if len(cells) > 1 and not all(cells):
             raise Unread("a column of the number is empty")
         return "".join(cells)
+
+    def _shown(self, row: _Row) -> str:
+        return self._layout.delimiter.join(row.cells)
 
     def _adds(self, row: _Row, places: Places) -> bool:
         """Whether the row adds its number, or else removes it. Raises Unread."""
@@ -223,7 +236,7 @@ class RowParser:
     @staticmethod
     def _cell(row: _Row, place: Place) -> str:
         if isinstance(place, Field):
-            return row.text[place.start - 1 : place.start - 1 + place.length].strip()
+            return row.cells[0][place.start - 1 : place.start - 1 + place.length].strip()
         if place >= len(row.cells):
             raise Unread(f"{len(row.cells)} columns, and none at {place + 1}")
         return row.cells[place].strip()

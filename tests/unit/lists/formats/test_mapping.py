@@ -88,6 +88,7 @@ def test_a_mapping_of_lines_needs_no_more_than_its_kind(tmp_path: Path) -> None:
         ("kind = 'fixed'\nnumber = {start = 0, length = 2}", "number"),
         ("kind = 'fixed'\nnumber = {start = 1}", "number"),
         ("kind = 'fixed'\nnumber = {start = 1, length = 2}\nwidth = -1", "width"),
+        ("kind = 'lines'\nwidth = 12", "width"),
         ("kind = 'lines'\ncolour = 'red'", "'colour'"),
         ("kind = 'lines'\ndescription = \"a\\u001bb\"", "description"),
     ],

@@ -224,12 +224,13 @@ CHANGES = Layout(
 
 def test_a_change_file_tells_additions_from_removals_and_its_last_line_wins(tmp_path: Path) -> None:
     content = (
+        b"\n"
         b"op;Area;note;PHONE\nA;201;;5551234\nd;201;;5550000\n"
         b'add;202;"x\n;y";5551234\nD;201;;5551234\n?;201;;5551111\n'
     )
     found = read_bytes(tmp_path, content, CHANGES)
     assert (found.added, found.removed) == ([12025551234], [12015550000, 12015551234])
-    assert found.reasons == {7: "'?' is neither to add nor to remove"}
+    assert found.reasons == {8: "'?' is neither to add nor to remove"}
 
 
 @pytest.mark.parametrize(
@@ -256,6 +257,11 @@ def test_a_number_in_the_place_of_the_header_is_not_lost(tmp_path: Path) -> None
     with pytest.raises(InputError, match="a number where the header should be"):
         read_bytes(tmp_path, b"2015551234,x\n2025551234,y\n", layout)
     assert read_bytes(tmp_path, b"phone,x\n2025551234,y\n", layout).added == [12025551234]
+
+
+@pytest.mark.parametrize("kind", [Kind.LINES, Kind.DELIMITED])
+def test_a_file_of_blank_lines_holds_nothing(tmp_path: Path, kind: Kind) -> None:
+    assert read_bytes(tmp_path, b"\n \n", Layout("own", kind, header=True, number=(1,))).added == []
 
 
 def test_a_header_alone_is_a_file_without_changes(tmp_path: Path) -> None:
