@@ -7,9 +7,9 @@ what the clients' errors mean. Only masters are spoken to, for a replica may be 
 import asyncio
 import hashlib
 import ssl
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import TracebackType
 from typing import Any, TypeAlias, cast
 
 import redis.asyncio
@@ -228,33 +228,58 @@ async def memory_of(client: Client) -> list[Mapping[str, Any]]:
     return [await client.info("memory")]
 
 
-@asynccontextmanager
-async def bounded(seconds: float) -> AsyncIterator[None]:
-    """Turn every failure, and the passing of so many seconds, into CacheError."""
-    try:
-        async with asyncio.timeout(seconds):
-            yield
-    except TimeoutError as error:
-        raise CacheError(f"no answer in {seconds:g} s", remedy=UP_REMEDY) from error
-    except redis.exceptions.TimeoutError as error:
-        raise CacheError(str(error), remedy=_CONNECT_REMEDY) from error
-    except redis.exceptions.AuthenticationError as error:
-        raise CacheError(
-            str(error), remedy="correct the user in redis.url, or redis.password_file"
-        ) from error
-    except redis.exceptions.ConnectionError as error:
-        raise CacheError(str(error), remedy=_TLS_REMEDY if _of_tls(error) else UP_REMEDY) from error
-    except redis.exceptions.OutOfMemoryError as error:
-        raise CacheError(str(error), remedy="raise Redis's maxmemory") from error
-    except redis.exceptions.RedisError as error:
-        raise CacheError(str(error)) from error
-    except redis.exceptions.RedisClusterException as error:
-        raise CacheError(str(error), remedy=_TLS_REMEDY if _of_tls(error) else UP_REMEDY) from error
-    except OSError as error:
-        raise CacheError(error.strerror or str(error), remedy=UP_REMEDY) from error
-    except (TypeError, ValueError, LookupError, AttributeError) as error:
-        # What the client raises on replies of something that only looks like Redis.
-        raise CacheError(f"an answer that is none of Redis: {error}", remedy=UP_REMEDY) from error
+class Bounded:
+    """See `bounded`. A class, for it stands around every look-up: a generator would cost twice as much."""
+
+    __slots__ = ("_seconds", "_timeout")
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._timeout = asyncio.timeout(seconds)
+
+    async def __aenter__(self) -> None:
+        await self._timeout.__aenter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            await self._timeout.__aexit__(kind, error, trace)
+        except TimeoutError as passed:
+            raise _no_answer(self._seconds) from passed
+        if error is not None and (translated := _translated(error, self._seconds)) is not None:
+            raise translated from error
+
+
+def bounded(seconds: float) -> Bounded:
+    """Turn every failure, and the passing of so many seconds, into CacheError; for `async with`."""
+    return Bounded(seconds)
+
+
+def _no_answer(seconds: float) -> CacheError:
+    return CacheError(f"no answer in {seconds:g} s", remedy=UP_REMEDY)
+
+
+def _translated(error: BaseException, seconds: float) -> CacheError | None:
+    """What callguard calls an error of the client; None for what is none."""
+    match error:
+        case TimeoutError() | redis.exceptions.TimeoutError():
+            return _no_answer(seconds)
+        case redis.exceptions.AuthenticationError():
+            return CacheError(str(error), remedy="correct the user in redis.url, or redis.password_file")
+        case redis.exceptions.ConnectionError() | redis.exceptions.RedisClusterException():
+            return CacheError(str(error), remedy=_TLS_REMEDY if _of_tls(error) else UP_REMEDY)
+        case redis.exceptions.OutOfMemoryError():
+            return CacheError(str(error), remedy="raise Redis's maxmemory")
+        case redis.exceptions.RedisError():
+            return CacheError(str(error))
+        case OSError():
+            return CacheError(error.strerror or str(error), remedy=UP_REMEDY)
+        case TypeError() | ValueError() | LookupError() | AttributeError():
+            # What the client raises on replies of something that only looks like Redis.
+            return CacheError(f"an answer that is none of Redis: {error}", remedy=UP_REMEDY)
+        case _:
+            return None
 
 
 def _of_tls(error: BaseException | None) -> bool:
