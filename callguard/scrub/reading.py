@@ -30,6 +30,10 @@ _KIND[list(b" \t")] = _BLANK
 _KIND[ord("+")] = _PLUS
 
 
+class Stopped(Exception):
+    """The reader was told to stop."""
+
+
 class LeadReader:
     """Reads the numbers of leads: as written in one region, without an outside-line digit.
 
@@ -45,10 +49,15 @@ class LeadReader:
         self._rule = CleanRule(settings.region, area_code=bool(settings.area_code))
         self._abroad: dict[int, CleanRule | None] = {self._rule.calling_code: self._rule}
         self._lock = threading.Lock()
+        self._stopped = threading.Event()
         self._extensions = {len(pattern) for pattern in settings.internal}
         self._prefixes = settings.international
         # Nothing that is read as an emergency number ends otherwise, whatever comes before its digits.
         self._emergency_ends = {(len(number[-3:]), int(number[-3:])) for number in settings.emergency}
+
+    def stop(self) -> None:
+        """Have every `read` end soon, with Stopped: NumberReader may take seconds for one call's numbers."""
+        self._stopped.set()
 
     def read_one(self, text: str) -> int:
         """The E.164 digits of one number; UNREADABLE for what is not a subscriber's."""
@@ -73,6 +82,8 @@ class LeadReader:
         for length, end in self._emergency_ends:
             numbers[numbers % np.uint64(10**length) == end] = UNREADABLE
         for row in np.flatnonzero((numbers == UNREADABLE) & ~blank).tolist():
+            if self._stopped.is_set():
+                raise Stopped
             numbers[row] = self.read_one(cell_text(data[starts[row] : ends[row]].tobytes()))
         return numbers, blank
 

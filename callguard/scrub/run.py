@@ -120,7 +120,7 @@ def scrub(
 
 def _pieces(file: BinaryIO, rest: bytes, layout: Layout, source: Path) -> Iterator[tuple[Rows, int]]:
     """The rows of a file in pieces, each with the bytes read so far; `rest` was read before."""
-    before = 0
+    before, done = 0, len(rest)
     at_end = False
     while not at_end:
         more = _read(file, _PIECE, source)
@@ -130,7 +130,8 @@ def _pieces(file: BinaryIO, rest: bytes, layout: Layout, source: Path) -> Iterat
             rows = split(data, ord(layout.delimiter), at_end=at_end)
         rest = data[rows.starts[-1] :].tobytes()
         before += len(rows)
-        yield rows, file.tell()
+        done += len(more)
+        yield rows, done
 
 
 def _through(
@@ -155,9 +156,10 @@ def _through(
                     _write_first(waiting, outputs, counts, progress)
             while waiting:
                 _write_first(waiting, outputs, counts, progress)
-        finally:
-            for future, _ in waiting:
-                future.cancel()
+        except BaseException:
+            work.stop()
+            pool.shutdown(cancel_futures=True)
+            raise
     return counts
 
 
@@ -183,6 +185,10 @@ class _Work:
         self._verdicts = verdicts
         self._suffixes: list[bytes] = []
         self._lock = threading.Lock()
+
+    def stop(self) -> None:
+        """Have what is being worked on end soon."""
+        self._reader.stop()
 
     def write_header(self, rows: Rows, row: int, outputs: Outputs) -> Rows:
         """Write the header, and empty lines before it, to both files; the rows after it."""
