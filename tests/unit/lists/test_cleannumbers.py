@@ -16,6 +16,7 @@ SETTINGS: tuple[dict[str, object], ...] = (
     {},
     {"area_code": "21"},
     {"international": ["001", "007"]},
+    {"international": ["0", "8", "20"]},
     {"internal": ["XXXX", "XXXXXXXX"], "emergency": ["112"]},
     {"emergency": ["02112345678"]},
     {"emergency": ["110"], "area_code": "218350"},
@@ -94,3 +95,18 @@ def test_the_usual_forms_are_clean_or_an_import_would_take_minutes(region: str, 
 )
 def test_whatever_leaves_a_doubt_is_left_to_the_reader(text: str) -> None:
     assert readers("ID", 0)[1].e164(text) is None
+
+
+@pytest.mark.parametrize(
+    ("region", "which", "text"),
+    [
+        ("DE", 0, "83012244"),  # may be local to any area
+        ("DE", 1, "49301234567"),  # may be local to the PBX's area
+        ("US", 3, "2015550123"),  # begins with the PBX's own international prefix
+        ("ID", 3, "081234567890"),
+        ("ID", 4, "02112345"),  # as long as an extension
+        ("ID", 5, "081234567890"),  # emergency numbers so long that they could be it
+    ],
+)
+def test_what_the_settings_bring_in_doubt_is_left_to_the_reader(region: str, which: int, text: str) -> None:
+    assert readers(region, which)[1].e164(text) is None
