@@ -7,6 +7,7 @@ database meanwhile.
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain
 
 import sqlalchemy as sa
 
@@ -15,6 +16,9 @@ from callguard.lists.tables import blocks
 
 _CHUNK_BYTES = 2_000_000
 """What `chunks` reads at a time, about: blocks have from 3 bytes to 125,001."""
+_ROWS = 400
+"""Rows of one statement on SQLite. Its client lets other threads run after each statement, and gets its turn
+back only when they have had theirs, while the lock is held."""
 _SHORTEST_PAUSE = 0.002
 """Seconds for which SQLite's write lock is left to others, at least."""
 
@@ -31,9 +35,13 @@ class BlockStore:
         values = [(generation, block, data) for block, data in rows]
         with self._in_turn(), write(self.engine) as connection:
             if self.engine.dialect.name != "postgresql":
-                connection.exec_driver_sql(
-                    "INSERT INTO blocks (content, block, data) VALUES (?, ?, ?)", values
-                )
+                for first in range(0, len(values), _ROWS):
+                    some = values[first : first + _ROWS]
+                    places = ", ".join(["(?, ?, ?)"] * len(some))
+                    connection.exec_driver_sql(
+                        f"INSERT INTO blocks (content, block, data) VALUES {places}",  # noqa: S608
+                        tuple(chain.from_iterable(some)),
+                    )
                 return
             cursor = connection.connection.cursor()
             with cursor.copy("COPY blocks (content, block, data) FROM STDIN (FORMAT BINARY)") as copy:
