@@ -1,6 +1,7 @@
 """Clean numbers to E.164, at many times the speed of NumberReader, and never otherwise than it. Pure.
 
-A number is clean if NumberReader.read_e164 can find nothing in it to weigh: it has a length of its country's
+For one number at a time, as rows of text come; formats/clean.py has a rule for arrays of them. A number is
+clean if NumberReader.read_e164 can find nothing in it to weigh: it has a length of its country's
 landlines or mobiles, does not begin with a zero, nor with anything that the country's plan takes off a number
 (phonenumbers' national_prefix_for_parsing), would be no other number with a zero in front (Italy), and no
 other way to read it stands against this one. Whatever is not clean is None here, and NumberReader's to judge.
@@ -14,8 +15,8 @@ from functools import lru_cache
 import phonenumbers
 from phonenumbers import PhoneMetadata
 
-_SECOND_FORMS = frozenset({"52", "241"})
-"""Calling codes of which numbering.py knows numbers with two forms."""
+from callguard.numbering import SECOND_FORMS
+
 _SHORTEST = 8
 """Digits: shorter numbers may be emergency numbers or services."""
 _LONGEST_E164 = 15
@@ -144,7 +145,7 @@ def _regions(code: str) -> tuple[str, ...]:
 @lru_cache(maxsize=1024)
 def _country(code: str) -> _Country | None:
     regions = _regions(code)
-    if not regions or code in _SECOND_FORMS:
+    if not regions or int(code) in SECOND_FORMS:
         return None
     plan = PhoneMetadata.metadata_for_region_or_calling_code(int(code), regions[0])
     if plan is None or plan.general_desc is None:
