@@ -1,0 +1,91 @@
+"""A file's layout is taken from it only where it leaves no doubt."""
+
+import re
+
+import pytest
+
+from callguard.errors import InputError
+from callguard.scrub.layout import Layout, find_layout, read_delimiter
+
+
+def layout(text: str, **said: object) -> Layout:
+    """Numbers here are ten digits."""
+    return find_layout(
+        text.encode(),
+        at_end=True,
+        is_number=lambda cell: re.fullmatch("[0-9]{10}", cell) is not None,
+        **said,  # type: ignore[arg-type]
+    )
+
+
+@pytest.mark.parametrize(
+    "heading",
+    ["phone", "Phone Number", "phone_number", "mobileNo", "No. HP", "nomor_telepon", "Telp", "WA", "MSISDN"],
+)
+def test_a_heading_in_english_or_indonesian_is_understood(heading: str) -> None:
+    assert layout(f"id,{heading},account\n1,0812345678,9912345678\n") == Layout(",", True, (1,), (heading,))
+
+
+def test_without_headings_the_content_tells() -> None:
+    assert layout("Sri,0812345678\nBudi,0812345679\n") == Layout(",", False, (1,), ("2",))
+
+
+def test_a_heading_counts_only_where_the_content_agrees() -> None:
+    table = "phone_code,phone_number\n" + "62,0812345678\n" * 3
+    assert layout(table).columns == (1,)
+
+
+def test_one_number_a_line_is_a_file_of_one_column() -> None:
+    assert layout("0812345678\n0812345679\n") == Layout(",", False, (0,), ("1",))
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+def test_the_delimiter_is_found(delimiter: str) -> None:
+    table = f'name{delimiter}phone\n"a,b;c|d"{delimiter}0812345678\n'
+    assert layout(table) == Layout(delimiter, True, (1,), ("phone",))
+
+
+def test_columns_as_likely_are_named() -> None:
+    with pytest.raises(InputError, match=r"1 \('phone1'\), 2 \('phone2'\) are as likely"):
+        layout("phone1,phone2\n0812345678,0812345679\n")
+    with pytest.raises(InputError, match="1, 2 are as likely"):
+        layout("0812345678,0812345679\n")
+    with pytest.raises(InputError, match="no column holds numbers"):
+        layout("name\nSri\n")
+
+
+def test_columns_are_named_by_heading_or_place() -> None:
+    table = "id,Home Phone,work\n1,0812345678,0812345679\n"
+    assert layout(table, columns=["home phone", "3", "2"]).columns == (1, 2)
+    assert layout(table, columns=["2"]).header
+    assert not layout("1,0812345678\n", columns=["2"]).header
+    for wrong in ("fax", "0", "99999999999999999999"):
+        with pytest.raises(InputError) as raised:
+            layout(table, columns=[wrong])
+        assert raised.value.where == "--column"
+    with pytest.raises(InputError, match="several columns"):
+        layout("phone,phone\n1,2\n", columns=["phone"])
+
+
+def test_what_is_said_of_the_header_is_believed() -> None:
+    assert not layout("phone\n0812345678\n", header=False).header
+    assert layout("0812345678\n0812345679\n", header=True).header
+
+
+def test_empty_lines_before_the_header_are_passed_over() -> None:
+    assert layout("\n\nname,phone\nSri,0812345678\n").names == ("phone",)
+
+
+def test_an_empty_file_has_some_layout() -> None:
+    assert layout("").header is False
+
+
+@pytest.mark.parametrize(("text", "delimiter"), [("tab", "\t"), ("\\t", "\t"), (";", ";"), ("PIPE", "|")])
+def test_a_delimiter_may_be_given_as_a_word(text: str, delimiter: str) -> None:
+    assert read_delimiter(text) == delimiter
+
+
+@pytest.mark.parametrize("text", ["", ",,", "a", "1", '"', "\n", "\0", "é", "+", " "])
+def test_what_would_split_numbers_or_text_is_no_delimiter(text: str) -> None:
+    with pytest.raises(InputError):
+        read_delimiter(text)
