@@ -189,7 +189,7 @@ class RedisSettings(SecretSection):
     sentinel_password_file: Path | None = None
     """The password of the Sentinels themselves, where they have one."""
     tls_ca: Path | None = None
-    """A file of certificates to trust instead of the system's, for rediss."""
+    """A file of certificates to trust besides the system's, for rediss."""
     tls_cert: Path | None = None
     """The certificate that callguard shows, where the server asks for one."""
     tls_key: Path | None = None
