@@ -120,6 +120,9 @@ def test_registries_own_ways_to_write_are_clean(region: str, digits: str, plus: 
         ("GB", "00442079460000", False),
         ("ID", "00181234567", False),
         ("IT", "236618300", True),
+        ("BY", "888072044", False),  # the trunk prefix is 8
+        ("FI", "9901285128", False),  # 990 is an international prefix
+        ("IL", "014120868", False),
         ("US", "201555", False),
         ("US", "2015551234567890", False),
     ],

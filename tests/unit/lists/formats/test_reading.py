@@ -153,6 +153,12 @@ def test_utf_16_without_its_mark_is_refused_unless_the_mapping_says_so(tmp_path:
     ]
 
 
+def test_a_digit_in_the_place_of_a_carriage_return_counts(tmp_path: Path) -> None:
+    found = read_bytes(tmp_path, b"2015551234\r\n20155512345\n2025551234\r\n", "lines")
+    assert found.added == [12015551234, 12025551234]
+    assert list(found.reasons) == [2]
+
+
 def test_rejected_text_is_short_and_fit_for_a_screen(tmp_path: Path) -> None:
     found = read_bytes(tmp_path, b"\x1b[31m<script>" + b"x" * 200 + b"\n=2015551234\n", "lines")
     texts = [one.text for one in found.rejected]
