@@ -335,3 +335,28 @@ def test_an_import_that_is_stopped_leaves_whole_rows_and_is_completed_by_another
     summary = imported(run, path)
     assert (summary["added"], summary["already_there"]) == (ROWS - there, there)
     assert not list(tmp_path.glob("*.part"))
+
+
+def test_rejected_rows_that_cannot_be_kept_stop_the_import_before_anything_is_written(
+    run: Run, engine: sa.Engine, tmp_path: Path
+) -> None:
+    path = written(tmp_path, "number\n2015550123\nnonsense\n")
+    result = run("import", path, "--rejected", tmp_path / "missing" / "rejected.csv")
+    assert result.exit_code == 2
+    assert "--rejected FILE" in result.stderr
+    assert ListStore(engine).mark().position == 0
+
+
+def test_an_export_of_the_other_kind_is_imported_through_the_real_command(
+    environ: dict[str, str], engine: sa.Engine, tmp_path: Path
+) -> None:
+    path = written(tmp_path, "Phone;Campaign\n2015550123;bank\n", "semicolons.csv")
+    done = subprocess.run(
+        [sys.executable, "-m", "callguard", "list", "import", "internal", str(path)],
+        env={**os.environ, **environ},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout.splitlines()[0]) == (0, "added: 1"), done.stderr
+    assert listed(engine) == [("+12015550123", "bank", None)]
