@@ -202,7 +202,7 @@ class _Work:
         outcomes = self._outcomes(rows)
         leads = rows.ends > rows.starts[:-1]
         outcomes[~leads] = ALLOWED
-        whole = memoryview(rows.data.tobytes())
+        whole = rows.data.tobytes()
         counts = np.bincount(outcomes[leads])
         return _Sorted(
             clean=_clean(rows, whole, outcomes == ALLOWED),
@@ -223,10 +223,10 @@ class _Work:
         outcomes[empty | rows.broken] = UNREADABLE
         return outcomes
 
-    def _refused(self, rows: Rows, whole: memoryview, outcomes: Indices) -> bytes:
+    def _refused(self, rows: Rows, whole: bytes, outcomes: Indices) -> bytes:
         refused = np.flatnonzero(outcomes != ALLOWED)
         suffixes = self._all_suffixes()
-        parts: list[memoryview | bytes] = []
+        parts: list[bytes] = []
         for start, end, stop, outcome in zip(
             rows.starts[refused].tolist(),
             rows.ends[refused].tolist(),
@@ -247,7 +247,7 @@ class _Work:
             return self._suffixes
 
 
-def _clean(rows: Rows, whole: memoryview, clean: Flags) -> bytes:
+def _clean(rows: Rows, whole: bytes, clean: Flags) -> bytes:
     """The clean rows, a run of them at a time."""
     edges = np.flatnonzero(np.diff(np.concatenate(([False], clean, [False])).astype(np.int8)))
     bounds = rows.starts[edges].tolist()
