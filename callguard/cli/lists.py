@@ -25,6 +25,7 @@ from callguard.lists.store import ListStore
 from callguard.lists.threads import SqlThreads
 from callguard.lists.writer import ListWriter, Reach, Written
 from callguard.screening.model import Category, Entry
+from callguard.screening.patterns import shape_of
 
 T = TypeVar("T")
 
@@ -129,17 +130,23 @@ def show(settings: Settings, *, number: str, as_json: bool) -> None:
     target = EntryNumbers(settings.numbers).read(number)
     with open_lists(settings) as engine:
         store = ListStore(engine)
-        hits, history = store.lookup(target), store.history(target)
+        if shape_of(target) is None:
+            hits = store.lookup(target)
+            entries, position = hits.entries, hits.position
+        else:
+            mark, found_entries = store.lookup_entries([target])
+            entries, position = found_entries[target], mark.position
+        history = store.history(target)
     if as_json:
         found = {
             "number": target,
-            "position": hits.position,
-            "entries": [_entry_row(entry) for entry in hits.entries],
+            "position": position,
+            "entries": [_entry_row(entry) for entry in entries],
             "history": [_change_row(change) for change in history],
         }
         click.echo(json.dumps(found))
         return
-    _print_tables(target, hits.entries, history)
+    _print_tables(target, entries, history)
 
 
 def expiry(text: str, now: datetime) -> datetime:
