@@ -263,7 +263,9 @@ def _no_answer(seconds: float) -> CacheError:
 def _translated(error: BaseException, seconds: float) -> CacheError | None:
     """What callguard calls an error of the client; None for what is none."""
     match error:
-        case TimeoutError() | redis.exceptions.TimeoutError():
+        case redis.exceptions.TimeoutError():
+            return CacheError(str(error), remedy=_CONNECT_REMEDY)
+        case TimeoutError():
             return _no_answer(seconds)
         case redis.exceptions.AuthenticationError():
             return CacheError(str(error), remedy="correct the user in redis.url, or redis.password_file")
