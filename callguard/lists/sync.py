@@ -12,8 +12,8 @@ from callguard.lists.store import ListStore
 from callguard.lists.threads import SqlThreads
 
 _CHUNK = 250
-"""Blocks read from SQL at a time: a thread that reads more at once holds Python's lock, and so the event loop,
-for milliseconds."""
+"""Blocks read from SQL at a time: a thread that reads more at once holds Python's lock, and so the event
+loop, for milliseconds."""
 
 Progress = Callable[[int, int], None]
 """Called with the fields done and the fields in all, both about right while others write."""
