@@ -156,8 +156,8 @@ def history(settings: Settings, *, name: str, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(rows))
     elif rows:
-        columns = ("version", "state", "mode", "file", "data_date", "ended_at", "who", "numbers", "added")
-        _print_table((*columns, "removed", "rejected"), rows)
+        columns = ("version", "state", "mode", "file", "data_date", "who", "numbers", "added", "removed")
+        _print_table(columns, rows)
     else:
         click.echo(f"{name}: nothing was imported yet")
 

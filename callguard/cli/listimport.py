@@ -126,7 +126,7 @@ def import_(
             made = importer.run(order, confirm)
             tell_reach(*live.switch())
             _tell(name, order, made, "has")
-            importer.clean()
+            importer.clean(switched=True)
 
 
 def _day(text: str) -> date:

@@ -19,8 +19,8 @@ _CHUNK_BYTES = 2_000_000
 _ROWS = 400
 """Rows of one statement on SQLite. Its client lets other threads run after each statement, and gets its turn
 back only when they have had theirs, while the lock is held."""
-_SHORTEST_PAUSE = 0.002
-"""Seconds for which SQLite's write lock is left to others, at least."""
+_PAUSE = (0.002, 0.02)
+"""Seconds for which SQLite's write lock is left to others, at least and at most."""
 
 
 class BlockStore:
@@ -99,9 +99,10 @@ class BlockStore:
 
     @contextmanager
     def _in_turn(self) -> Iterator[None]:
-        """Leave the write lock of SQLite to others for as long as it was held here: who waits for it there
-        looks only now and then, and would find it taken each time."""
+        """Leave the write lock of SQLite to others for about as long as it was held here: who waits for it
+        there looks only now and then, and would find it taken each time."""
         begun = time.monotonic()
         yield
         if self.engine.dialect.name == "sqlite":
-            time.sleep(max(_SHORTEST_PAUSE, time.monotonic() - begun))
+            shortest, longest = _PAUSE
+            time.sleep(min(max(shortest, time.monotonic() - begun), longest))

@@ -103,13 +103,18 @@ class Importer:
         self._watching = watching
         self._before = None if registry.generation is None else store.generation(registry.generation)
 
-    def clean(self) -> None:
-        """Remove what importers that died, and generations that nothing needs any more, have left behind."""
-        self._store.fail_dead(self._registry.id)
-        for content in self._store.doomed(self._registry.id):
+    def clean(self, *, switched: bool = False) -> None:
+        """Remove what importers that died, and generations that nothing needs any more, have left behind.
+
+        `switched`: one of the latter was in force until now, so that Redis has it, too.
+        """
+        dead = self._store.fail_dead(self._registry.id)
+        doomed = self._store.doomed(self._registry.id)
+        for content in doomed:
             while self._store.delete_blocks(content):
                 pass
-        self._live.sweep()
+        if dead or doomed or switched:
+            self._live.sweep()
 
     def run(self, order: Order, confirm: Callable[[Outcome], None]) -> Outcome:
         """Import a file. `confirm` sees what the new generation would be, and raises to refuse it."""

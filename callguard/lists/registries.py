@@ -259,14 +259,18 @@ class RegistryStore(BlockStore):
                 .values(state="failed", ended_at=datetime.now(UTC))
             )
 
-    def fail_dead(self, registry: int) -> None:
-        """Give up what importers that died have begun. The caller alone imports this list (importlock)."""
+    def fail_dead(self, registry: int) -> bool:
+        """Give up what importers that died have begun; whether there was any.
+
+        The caller alone imports this list (importlock).
+        """
         with write(self.engine) as connection:
-            connection.execute(
+            failed = connection.execute(
                 generations.update()
                 .where(generations.c.registry == registry, generations.c.state == "loading")
                 .values(state="failed", ended_at=datetime.now(UTC))
             )
+            return failed.rowcount > 0
 
     def drop(self, registry: int, *, by: str) -> None:
         """Give a list up: calls are no longer checked against it. Its history stays.
