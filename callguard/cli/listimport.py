@@ -23,7 +23,7 @@ from callguard.lists.importlock import import_lock
 from callguard.lists.importrules import Limits, Mode
 from callguard.lists.livecopy import LiveCopy
 from callguard.lists.registries import Registry, RegistryStore
-from callguard.lists.registryrules import check_name, region_of
+from callguard.lists.registryrules import RESERVED, check_name, region_of
 
 CALLS_SINCE = timedelta(days=30)
 MOST_CALLS = 100_000
@@ -82,6 +82,10 @@ def import_(
       callguard list import us-national 2026-11-01.zip --dry-run
       callguard list import us-national 2026-11-01.zip --yes
     """
+    if name == RESERVED:
+        raise InputError(
+            "its name comes first", where=RESERVED, allowed=f"callguard list import {RESERVED} FILE ..."
+        )
     check_name(name)
     who = who_asks(by)
     if not (yes or dry_run):

@@ -448,6 +448,7 @@ def test_a_broken_file_leaves_the_list_as_it_is(
         (("rollback", "none", "--yes"), "no registry list 'none'"),
         (("history", "none"), "no registry list 'none'"),
         (("import", "../../etc", "file", "--yes"), "not a name"),
+        (("import", "--yes", "internal", "file"), "list import internal FILE"),
         (("export", "us"), "registry list"),
     ],
 )
