@@ -17,7 +17,7 @@ from callguard.lists import codec
 from callguard.lists.blocks import BadBlock
 from callguard.lists.connection import UP_REMEDY, Client, Script, bounded, memory_of
 from callguard.lists.hits import Questions
-from callguard.lists.loading import Blocks, Build, Loader
+from callguard.lists.loading import Blocks, Build, Loader, lost
 from callguard.lists.model import Catalogue, Mark, RegistryList
 from callguard.screening.model import Entry, Hits
 
@@ -47,7 +47,8 @@ its value, then field and value in turn; an empty value deletes."""
 _SWAP = """
 local head = redis.call('HGET', KEYS[1], 'head')
 local counted = redis.call('HGET', KEYS[2], ARGV[4])
-if (head or '') ~= ARGV[1] or (counted or '0') ~= ARGV[5] then redis.call('UNLINK', KEYS[2]) return 0 end
+if (head or '') ~= ARGV[1] then return 0 end
+if (counted or '0') ~= ARGV[5] then return 2 end
 redis.call('HDEL', KEYS[2], ARGV[4])
 redis.call('HSET', KEYS[2], 'catalogue', ARGV[3], 'head', ARGV[2])
 redis.call('PERSIST', KEYS[2])
@@ -58,7 +59,8 @@ return 1
 """
 """KEYS: hash, built hash, where the old one goes. ARGV: head as found (empty for none), new head, new
 catalogue, counter of the built hash, what it must be. The old one is moved aside and unlinked: RENAME over a
-large hash would free it while everyone waits."""
+large hash would free it while everyone waits. Returns 0 if the head is another, _LOST if the counter is."""
+_LOST = 2
 
 _SWEEP = """
 local head = redis.call('HGET', KEYS[1], 'head')
@@ -213,8 +215,8 @@ class ListCache:
     async def swap(self, build: Build, found: bytes | None, mark: Mark, catalogue: Catalogue) -> bool:
         """Make a built hash the live one, with this head and catalogue, in one step.
 
-        Throws the built one away and returns False if the live head is no longer as it was found, or if a
-        part of the built one was lost. Raises CacheError.
+        Does nothing and returns False if the live head is no longer as it was found. Raises CacheError, also
+        if a part of the built one was lost.
         """
         await build.pouring.flush()
         keys = [self._key, build.key, f"{build.key}:old"]
@@ -226,7 +228,10 @@ class ListCache:
             build.pouring.batches,
         ]
         async with bounded(self._timeout):
-            return bool(await self._swap.run(self._client, keys, values))
+            swapped = int(await self._swap.run(self._client, keys, values))
+        if swapped == _LOST:
+            raise lost()
+        return bool(swapped)
 
     async def check_policy(self) -> None:
         """Raise CacheEvicts, saying what to set, if this Redis may throw lists away to make room for others.

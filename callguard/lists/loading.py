@@ -46,14 +46,15 @@ class Pouring:
         self._key = key
         self._timeout = timeout
         self._lifetime = lifetime
-        self._pending: dict[EncodableT, EncodableT] = {}
+        self._pending: dict[str, bytes] = {}
         self._bytes = 0
         self.counter = counter
         self.batches = 0
         """How many were sent, and counted by Redis."""
 
     async def pour(self, fields: Iterable[tuple[str, bytes]]) -> None:
-        """Send fields; the last of them may wait for the next ones, or for `flush`. Raises CacheError."""
+        """Send fields, to be deleted where a value is empty; the last of them may wait for the next ones, or
+        for `flush`. Raises CacheError."""
         for field, value in fields:
             self._pending[field] = value
             self._bytes += len(value) + _FIELD_BYTES
@@ -64,14 +65,19 @@ class Pouring:
         """Send what still waits. Raises CacheError, also if an earlier batch is no longer there."""
         if not self._pending:
             return
-        fields, self._pending, self._bytes = self._pending, {}, 0
+        pending, self._pending, self._bytes = self._pending, {}, 0
+        fields: Mapping[EncodableT, EncodableT] = {name: value for name, value in pending.items() if value}
+        gone = [name for name, value in pending.items() if not value]
         async with bounded(self._timeout):
             pipeline: Any = self._client.pipeline(transaction=False)
-            pipeline.hset(self._key, mapping=fields)
+            if gone:
+                pipeline.hdel(self._key, *gone)
+            if fields:
+                pipeline.hset(self._key, mapping=fields)
             pipeline.hincrby(self._key, self.counter, 1)
             if self._lifetime is not None:
                 pipeline.expire(self._key, self._lifetime)
-            counted = (await pipeline.execute())[1]
+            counted = (await pipeline.execute())[bool(gone) + bool(fields)]
         self.batches += 1
         if counted != self.batches:
             raise lost()
@@ -131,9 +137,10 @@ class Build:
         self.pouring = Pouring(client, self.key, counter, timeout=timeout, lifetime=_BUILD_SECONDS)
 
     async def add(self, entries: Mapping[str, tuple[Entry, ...]]) -> None:
-        """Add the entries of some numbers and patterns. Raises CacheError."""
+        """Put the entries of some numbers and patterns, or that there are none, in place of those that they
+        had. Raises CacheError."""
         await self.pouring.pour(
-            (codec.number_field(number), codec.encode_entries(of_number))
+            (codec.number_field(number), codec.encode_entries(of_number) if of_number else b"")
             for number, of_number in entries.items()
         )
 

@@ -7,10 +7,14 @@ from functools import partial
 from callguard.errors import CacheError, SqlError
 from callguard.lists import codec
 from callguard.lists.cache import Applied, ListCache
+from callguard.lists.loading import Build
 from callguard.lists.model import Mark, RegistryList
 from callguard.lists.store import ListStore
 from callguard.lists.threads import SqlThreads
 
+_TRIES = 20
+"""How often a built hash is brought up to date and found to be behind the live one again: each takes
+milliseconds."""
 _CHUNK = 250
 """Blocks read from SQL at a time: a thread that reads more at once holds Python's lock, and so the event
 loop, for milliseconds."""
@@ -56,13 +60,12 @@ class Synchroniser:
                     await self._cache.load(registry.generation, self._blocks(registry))
 
     async def rebuild(self, progress: Progress | None = None) -> bool:
-        """Build the hash anew from SQL and put it live; False if another process changed the head meanwhile.
+        """Build the hash anew from SQL and put it live; False if other processes keep changing the head.
 
-        Calls go on being answered by the old hash, where that is to be trusted. What changes in SQL while
-        it is read is left to catch_up: the new head's mark is from before the reading.
+        Calls go on being answered by the old hash, where that is to be trusted. What changes in SQL while it
+        is read is added before the new one goes live: it is never older than the one that it replaces.
         Raises CacheError or SqlError.
         """
-        found = await self._cache.head()
         mark, catalogue = await self._threads.run(self._store.version)
         registries = [registry for registry in catalogue.registries if registry.generation]
         done, in_all = 0, 0
@@ -85,11 +88,37 @@ class Synchroniser:
                     if progress is not None:
                         progress(done, in_all)
                 await build.add_loaded(registry.generation, registry.blocks)
-            return await self._cache.swap(build, found, mark, catalogue)
+            live = await self._put_live(build, mark, {registry.generation for registry in registries})
         except BaseException:
             with suppress(CacheError):
                 await build.discard()
             raise
+        if not live:
+            await build.discard()
+        return live
+
+    async def _put_live(self, build: Build, mark: Mark, loaded: set[int]) -> bool:
+        """Add to a built hash, which is at `mark`, what SQL has got since, and make it the live one."""
+        for _ in range(_TRIES):
+            # The head is read before SQL, so that what was built covers it.
+            found = await self._cache.head()
+            delta = await self._threads.run(partial(self._store.since, mark))
+            while delta is not None and delta.more:
+                await build.add(delta.entries)
+                delta = await self._threads.run(partial(self._store.since, delta.mark))
+            if delta is None:
+                return False
+            await build.add(delta.entries)
+            mark = delta.mark
+            for registry in delta.catalogue.registries:
+                if registry.generation and registry.generation not in loaded:
+                    async for chunk in self._blocks(registry):
+                        await build.add_blocks(registry.generation, chunk)
+                    await build.add_loaded(registry.generation, registry.blocks)
+                    loaded.add(registry.generation)
+            if await self._cache.swap(build, found, mark, delta.catalogue):
+                return True
+        return False
 
     async def unload_dead(self) -> int | None:
         """Take out of Redis, gently, the blocks of all generations that are neither in force nor loading; how

@@ -101,6 +101,29 @@ async def test_a_slow_rebuild_never_puts_old_lists_over_newer_ones(lists: Lists)
     assert await lists.sync.rebuild()
     assert not await lists.cache.swap(slow, found, *version)
     assert await held(lists) == in_sql(lists)
+
+
+async def test_a_rebuild_ends_while_numbers_are_added_all_the_time(
+    lists: Lists, engine: sa.Engine, redis_settings: RedisSettings
+) -> None:
+    other = Lists(engine, redis_settings)
+    await lists.sync.rebuild()
+    going = True
+
+    async def add_and_remove() -> None:
+        while going:
+            for number in NUMBERS[:3]:
+                await other.add(number)
+            await other.writer.remove(NUMBERS[0], by="supervisor", why="asked to be called again")
+
+    adding = asyncio.create_task(add_and_remove())
+    for _ in range(5):
+        assert await lists.sync.rebuild()
+    going = False
+    await adding
+    await other.close()
+    assert await lists.sync.catch_up() == lists.store.mark()
+    assert await held(lists) == in_sql(lists)
     assert await keys(lists) == [b"callguard:lists"]
 
 
@@ -112,7 +135,8 @@ async def test_a_build_that_was_evicted_half_done_never_goes_live(lists: Lists) 
         await build.add({number: lists.store.lookup(number).entries})
         await build.pouring.flush()
     await lists.client.delete(build.key)
-    assert not await lists.cache.swap(build, None, *lists.store.version())
+    with pytest.raises(CacheError, match="gone"):
+        await lists.cache.swap(build, None, *lists.store.version())
     assert await keys(lists) == []
 
 
@@ -142,8 +166,9 @@ async def test_a_rebuild_that_is_cancelled_cleans_up(lists: Lists) -> None:
         await asyncio.sleep(0)
     rebuild.cancel()
     await asyncio.wait([rebuild])
+    # It may have been done already: nobody cancels what Redis is doing.
     if rebuild.cancelled():
-        assert await keys(lists) == []
+        assert await keys(lists) in ([], [b"callguard:lists"])
 
 
 async def test_a_head_of_another_layout_is_rebuilt(lists: Lists) -> None:
