@@ -5,10 +5,10 @@ AS_ROOT := $(shell [ "$$(id -u)" = 0 ] || echo sudo -E env PYTHONDONTWRITEBYTECO
 PYTEST := .venv/bin/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test unit integration system lint format sounds benchmark setup python clean
+.PHONY: help demo up test unit integration system lint format sounds benchmark benchmark-lists setup python clean
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):[^#]*## /\1	/p' Makefile | expand -t 14
+	@sed -n 's/^\([a-z-]*\):[^#]*## /\1	/p' Makefile | expand -t 14
 
 demo: setup ## sample calls through a real Asterisk, as a table (ASTERISK=16 for the older one)
 	@$(AS_ROOT) .venv/bin/python -m tests.rig.demo
@@ -16,7 +16,8 @@ demo: setup ## sample calls through a real Asterisk, as a table (ASTERISK=16 for
 up: setup ## the same, up until Ctrl-C, with an account for a softphone
 	@$(AS_ROOT) .venv/bin/python -m tests.rig.up
 
-# The system tests run on the system's own Asterisk or 22, and then on 16.
+# The system tests run on the system's own Asterisk or 22, and then on 16; there without the minutes of load and of
+# kills under load, which `ASTERISK=16 make system` has, too.
 test: ## everything: lint, unit, integration, system on Asterisk 22 and 16 (about half an hour)
 	docker/setup.sh all
 	ASTERISK=16 docker/setup.sh all
@@ -24,7 +25,7 @@ test: ## everything: lint, unit, integration, system on Asterisk 22 and 16 (abou
 	$(PYTEST) -q tests/unit
 	$(AS_ROOT) $(PYTEST) -q tests/integration
 	$(AS_ROOT) $(PYTEST) -q tests/system
-	$(AS_ROOT) env ASTERISK=16 $(PYTEST) -q tests/system
+	$(AS_ROOT) env ASTERISK=16 $(PYTEST) -q -m "not load" tests/system
 
 unit: python ## the unit tests: seconds, no root, no services
 	$(PYTEST) -q tests/unit
@@ -50,6 +51,9 @@ sounds: setup ## make the prompts anew from their text
 
 benchmark: setup ## the delay that the guard adds to a call
 	$(AS_ROOT) .venv/bin/python -m tests.benchmarks.post_dial_delay
+
+benchmark-lists: setup ## lists of 1 to 250 million numbers: size and speed (half an hour, 20 GB of memory)
+	.venv/bin/python -m tests.benchmarks.lists_at_scale
 
 setup: ## what the rest needs: Debian packages, .venv, Asterisk
 	@docker/setup.sh all
