@@ -31,6 +31,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @click.option("--project", help="The client company that the calls are for. Default: defaults.project.")
 @click.option("--purpose", help="Why the calls are made. Default: defaults.purpose.")
 @click.option("--column", "columns", multiple=True, metavar="NAME|N", help="A column of numbers; repeatable.")
+@click.option("--code-column", metavar="NAME|N", help="The column of the numbers' calling codes.")
 @click.option("--delimiter", metavar="CHAR", help="A character, or comma, semicolon, tab, pipe.")
 @click.option("--header/--no-header", default=None, help="Whether the first row names the columns.")
 @click.option("--region", metavar="CC", help="The country of numbers without +. Default: numbers.region.")
@@ -47,6 +48,7 @@ def scrub(
     project: str | None,
     purpose: str | None,
     columns: tuple[str, ...],
+    code_column: str | None,
     delimiter: str | None,
     header: bool | None,
     region: str | None,
@@ -59,7 +61,12 @@ def scrub(
     Rows are kept to the byte. A header goes to both files; the refused file has two more columns,
     callguard_lists and callguard_reason. The column of the numbers is found by its heading and its content,
     where that leaves no doubt. With several --column, every number of a row must be allowed; cells without
-    one are passed over. What is not the number of a subscriber is refused as unreadable-number.
+    one are passed over. What is not the number of a subscriber is refused as unreadable-number. What a
+    spreadsheet puts around a number ('..., ="...", .0) does not count.
+
+    A file with calling codes in a column of their own, row by row, is read by them: VICIdial's phone_code
+    beside phone_number (62 and 0812... or 812..., 1 and 201...), or what --code-column names. A number with
+    a + has its code already; a row without a code is read as --region says.
 
     The lists are taken from the database as they are when the command begins. An entry that expires, and how
     old a registry is, count as of --at (a time as for `callguard log --since`), else as of now. Nothing is
@@ -85,7 +92,7 @@ def scrub(
     purpose = settings.defaults.purpose if purpose is None else purpose
     check_text("--project", project or "", longest=LONGEST_PROJECT)
     check_text("--purpose", purpose, longest=LONGEST_PROJECT, required=True)
-    wanted = Wanted(columns, None if delimiter is None else read_delimiter(delimiter), header)
+    wanted = Wanted(columns, None if delimiter is None else read_delimiter(delimiter), header, code_column)
     reader = LeadReader(settings.numbers, _region(region))
     try:
         size = leads.stat().st_size
@@ -127,7 +134,8 @@ def _told(summary: "Summary") -> Iterator[str]:
     yield f"refused   {sum(summary.refused.values()):>12,}"
     for reason, count in summary.refused.items():
         yield f"  {reason:<20}{count:>12,}"
-    yield one_line(f"column    {', '.join(summary.columns)}; lists at position {summary.position}")
+    codes = f", calling code in {summary.code_column}" if summary.code_column else ""
+    yield one_line(f"column    {', '.join(summary.columns)}{codes}; lists at position {summary.position}")
 
 
 @contextmanager

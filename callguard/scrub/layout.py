@@ -5,7 +5,7 @@ the wrong column would call the numbers of the right one.
 """
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,6 +47,9 @@ _PART = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|e164|E164", re.ASCII)
 _ALLOWED_DELIMITERS = "one character, such as ; or |, or comma, semicolon, tab, pipe"
 
 
+IsNumber = Callable[[str, str], bool]
+
+
 @dataclass(frozen=True, slots=True)
 class Layout:
     """How the rows of a file are to be read."""
@@ -57,6 +60,9 @@ class Layout:
     """Those that hold numbers, from 0."""
     names: tuple[str, ...]
     """What they are called: by their headings, else by their place, from 1."""
+    code: int | None = None
+    """The column of the numbers' calling codes, from 0; None if there is none."""
+    code_name: str | None = None
 
 
 def read_delimiter(text: str) -> str:
@@ -72,40 +78,70 @@ def find_layout(
     beginning: bytes,
     *,
     at_end: bool,
-    is_number: Callable[[str], bool],
+    is_number: IsNumber,
     columns: Sequence[str] = (),
+    code_column: str | None = None,
     delimiter: str | None = None,
     header: bool | None = None,
 ) -> Layout:
     """The layout of a file that begins so, without a byte order mark.
 
     `at_end`: the beginning is all there is. `is_number` tells whether a cell holds a number that can be
-    called. `columns`, `delimiter` and `header` are what a person said: columns by heading or by place from 1.
+    called, given the cell of its calling code, which is empty if there is none. `columns`, `code_column`,
+    `delimiter` and `header` are what a person said: columns by heading or by place from 1. Without
+    `code_column`, headings as VICIdial writes them tell: phone_code, where there is phone_number too.
     Raises InputError for what cannot be, and where two columns are as likely.
     """
     delimiter = _likely_delimiter(beginning, at_end=at_end) if delimiter is None else delimiter
     table = _Table(_rows(beginning, delimiter, at_end=at_end), is_number)
     if not table.cells:
         return Layout(delimiter, False, (0,), ("1",))
+    first = table.cells[0]
+    if header is None and any(not name.isdecimal() for name in (*columns, *_given(code_column))):
+        header = True
+    if header is not False and code_column is None:
+        table.code = _vicidial_code(first)
+        header = True if table.code is not None else header
+    elif code_column is not None:
+        (table.code,) = _named([code_column], first if header else [], where="--code-column")
     if columns:
         if header is None:
-            header = any(not name.isdecimal() for name in columns) or table.heads(
-                [_placed(name) for name in columns]
-            )
-        found = _named(columns, table.cells[0] if header else [])
+            header = table.heads([_placed(name) for name in columns])
+        found = _named(columns, first if header else [], where="--column")
     else:
         found = (table.likely(header),)
         if header is None:
             header = table.heads(found)
-    first = table.cells[0]
-    names = tuple(first[at] if header and at < len(first) else str(at + 1) for at in found)
-    return Layout(delimiter, header, found, names)
+    if table.code in found:
+        raise InputError(
+            "a column of numbers holds no calling codes", where="--code-column", allowed="another column"
+        )
+    names = tuple(_name(first, at, header=header) for at in found)
+    code_name = None if table.code is None else _name(first, table.code, header=header)
+    return Layout(delimiter, header, found, names, table.code, code_name)
+
+
+def _given(name: str | None) -> Sequence[str]:
+    return () if name is None else (name,)
+
+
+def _name(first: Sequence[str], column: int, *, header: bool) -> str:
+    return first[column] if header and column < len(first) else str(column + 1)
+
+
+def _vicidial_code(header: Sequence[str]) -> int | None:
+    """The column of the calling codes, if the headings are VICIdial's."""
+    headings = [re.sub(r"[\s_-]", "", cell.lower()) for cell in header]
+    return headings.index("phonecode") if {"phonecode", "phonenumber"} <= {*headings} else None
 
 
 class _Table:
     """The cells of the first rows."""
 
-    def __init__(self, rows: Rows, is_number: Callable[[str], bool]) -> None:
+    code: int | None = None
+    """The column of calling codes."""
+
+    def __init__(self, rows: Rows, is_number: IsNumber) -> None:
         columns = min(
             int(np.diff(rows.first_delimiters, append=len(rows.delimiters)).max(initial=0)), _WIDEST
         )
@@ -120,7 +156,7 @@ class _Table:
         """Tell whether the first row is a header: it has a word where the others have a number."""
         first = [self.cells[0][at] for at in columns if at < len(self.cells[0])]
         return bool(first) and all(
-            any(char.isalpha() for char in cell) and not self._is_number(cell) for cell in first
+            any(char.isalpha() for char in cell) and not self._is_number(cell, "") for cell in first
         )
 
     def likely(self, header: bool | None) -> int:
@@ -128,6 +164,9 @@ class _Table:
         first = self.cells[0]
         speaking = [] if header is False else [at for at, cell in enumerate(first) if _speaks(cell)]
         shares = [self._share(at) for at in range(len(first))]
+        if self.code is not None and self.code < len(first):
+            speaking = [at for at in speaking if at != self.code]
+            shares[self.code] = 0.0
         found = [at for at in speaking if shares[at] >= _MOSTLY]
         if not found:
             found = [at for at, share in enumerate(shares) if share >= _NEARLY_ALL]
@@ -148,9 +187,12 @@ class _Table:
 
     def _share(self, column: int) -> float:
         """The share of readable numbers among the cells that are not empty, the first row aside."""
-        below = [row[column] for row in self.cells[1:]] or [self.cells[0][column]]
-        filled = [cell for cell in below if cell.strip()]
-        return sum(map(self._is_number, filled)) / len(filled) if filled else 0.0
+        below = [row for row in self.cells[1:] or self.cells if row[column].strip()]
+        readable = sum(self._is_number(row[column], self._code_of(row)) for row in below)
+        return readable / len(below) if below else 0.0
+
+    def _code_of(self, row: Sequence[str]) -> str:
+        return row[self.code] if self.code is not None and self.code < len(row) else ""
 
 
 def cell_text(cell: bytes) -> str:
@@ -192,7 +234,7 @@ def _placed(name: str) -> int:
     return int(name[:9]) - 1
 
 
-def _named(names: Sequence[str], header: Sequence[str]) -> tuple[int, ...]:
+def _named(names: Sequence[str], header: Sequence[str], *, where: str) -> tuple[int, ...]:
     """The places of columns named by heading or place. Raises InputError."""
     found: list[int] = []
     for name in names:
@@ -201,7 +243,7 @@ def _named(names: Sequence[str], header: Sequence[str]) -> tuple[int, ...]:
             if not 0 <= at < _WIDEST:
                 raise InputError(
                     f"there is no column {name[:20]}",
-                    where="--column",
+                    where=where,
                     allowed=f"1 to {_WIDEST}, or a heading",
                 )
         else:
@@ -210,19 +252,11 @@ def _named(names: Sequence[str], header: Sequence[str]) -> tuple[int, ...]:
             if len(places) != 1:
                 problem = "several columns are called" if places else "no column is called"
                 every = ", ".join(f"{at + 1} {cell[:40]!a}" for at, cell in enumerate(header))
-                raise InputError(
-                    f"{problem} {name[:40]!a}", where="--column", allowed=every[:600] or "1, 2, ..."
-                )
+                raise InputError(f"{problem} {name[:40]!a}", where=where, allowed=every[:600] or "1, 2, ...")
             at = places[0]
         if at not in found:
             found.append(at)
     return tuple(found)
-
-
-def _told(header: Sequence[str], columns: Iterable[int], *, named: bool) -> str:
-    """Columns in words, for an error: as many as a person reads."""
-    shown = [f"{at + 1} ({header[at][:40]!a})" if named else str(at + 1) for at in columns]
-    return ", ".join(shown[:20]) + (f" and {len(shown) - 20} more" if len(shown) > 20 else "")
 
 
 def _speaks(heading: str) -> bool:

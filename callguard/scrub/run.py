@@ -12,7 +12,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 
@@ -21,8 +20,9 @@ from callguard.scrub.layout import BOM, Layout, find_layout
 from callguard.scrub.lists import Indices
 from callguard.scrub.outputs import Outputs
 from callguard.scrub.reading import UNREADABLE as NO_NUMBER
-from callguard.scrub.reading import LeadReader
+from callguard.scrub.reading import LeadReader, read_code, read_codes
 from callguard.scrub.rows import EndlessRow, Flags, Rows, split
+from callguard.scrub.source import Leads, check_kind
 from callguard.scrub.verdicts import ALLOWED, UNREADABLE, Verdicts
 
 COLUMNS = ("callguard_lists", "callguard_reason")
@@ -48,6 +48,8 @@ class Summary:
     """Reason -> rows, most first."""
     columns: tuple[str, ...]
     """The columns that were checked."""
+    code_column: str | None
+    """The column of their calling codes, if there is one."""
     position: int
     """The position in the change log of the internal lists that were asked."""
     seconds: float
@@ -60,6 +62,7 @@ class Wanted:
     columns: tuple[str, ...] = ()
     delimiter: str | None = None
     header: bool | None = None
+    code_column: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,16 +89,17 @@ def scrub(
     done so far. Raises InputError, with the row where there is one, and what `load` raises.
     """
     begun = time.monotonic()
-    with _opened(source) as file:
-        beginning = _read(file, _BEGINNING, source)
-        _check_kind(beginning, source)
+    with Leads(source) as file:
+        beginning = file.read(_BEGINNING)
+        check_kind(beginning, source)
         mark = BOM if beginning.startswith(BOM) else b""
         with _rows_named(source):
             layout = find_layout(
                 beginning[len(mark) :],
                 at_end=len(beginning) < _BEGINNING,
-                is_number=lambda text: reader.read_one(text) != NO_NUMBER,
+                is_number=lambda cell, code: reader.read_one(cell, read_code(code)) != NO_NUMBER,
                 columns=wanted.columns,
+                code_column=wanted.code_column,
                 delimiter=wanted.delimiter,
                 header=wanted.header,
             )
@@ -113,17 +117,18 @@ def scrub(
         clean=counts[ALLOWED],
         refused=dict(reasons.most_common()),
         columns=layout.names,
+        code_column=layout.code_name,
         position=verdicts.position,
         seconds=time.monotonic() - begun,
     )
 
 
-def _pieces(file: BinaryIO, rest: bytes, layout: Layout, source: Path) -> Iterator[tuple[Rows, int]]:
+def _pieces(file: Leads, rest: bytes, layout: Layout, source: Path) -> Iterator[tuple[Rows, int]]:
     """The rows of a file in pieces, each with the bytes read so far; `rest` was read before."""
     before, done = 0, len(rest)
     at_end = False
     while not at_end:
-        more = _read(file, _PIECE, source)
+        more = file.read(_PIECE)
         at_end = len(more) < _PIECE
         data = np.frombuffer(rest + more, np.uint8)
         with _rows_named(source, before):
@@ -214,9 +219,11 @@ class _Work:
         """What becomes of each row: it is clean if every number in it is allowed, and there is one."""
         outcomes = np.full(len(rows), ALLOWED, np.int64)
         empty = np.ones(len(rows), np.bool_)
+        at = self.layout.code
+        codes = None if at is None else read_codes(rows.data, *rows.field(at))
         for column in self.layout.columns:
             starts, ends = rows.field(column)
-            numbers, blank = self._reader.read(rows.data, starts, ends)
+            numbers, blank = self._reader.read(rows.data, starts, ends, codes)
             found = self._verdicts.decide(numbers)
             outcomes = np.where((outcomes == ALLOWED) & ~blank, found, outcomes)
             empty &= blank
@@ -259,25 +266,6 @@ def _quoted(cell: str, delimiter: str) -> str:
     return '"' + cell.replace('"', '""') + '"' if special else cell
 
 
-def _opened(source: Path) -> BinaryIO:
-    with _named(source):
-        return source.open("rb")
-
-
-def _read(file: BinaryIO, size: int, source: Path) -> bytes:
-    """So many bytes; fewer only at the end of the file."""
-    with _named(source):
-        return file.read(size)
-
-
-@contextmanager
-def _named(source: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise InputError(f"cannot be read: {error.strerror}", where=str(source)) from error
-
-
 @contextmanager
 def _rows_named(source: Path, before: int = 0) -> Iterator[None]:
     try:
@@ -285,19 +273,3 @@ def _rows_named(source: Path, before: int = 0) -> Iterator[None]:
     except EndlessRow as error:
         where = f"{source}: row {before + error.row}"
         raise InputError(error.what, where=where, allowed=error.allowed) from None
-
-
-_KINDS = (
-    (b"\xff\xfe", "is UTF-16"),
-    (b"\xfe\xff", "is UTF-16"),
-    (b"PK\x03\x04", "is a ZIP archive or a spreadsheet"),
-    (b"\x1f\x8b", "is compressed"),
-)
-
-
-def _check_kind(beginning: bytes, source: Path) -> None:
-    problem = next((what for sign, what in _KINDS if beginning.startswith(sign)), None)
-    if problem is None and b"\0" in beginning:
-        problem = "is no text"
-    if problem:
-        raise InputError(problem, where=str(source), allowed="a CSV file, best in UTF-8")

@@ -257,7 +257,7 @@ def test_the_summary_counts_the_rows_by_reason(run: Run, engine: sa.Engine) -> N
     told = json.loads(run(LEADS, "--json").stdout)
     assert told | {"seconds": 0} == {
         "rows": 4, "clean": 2, "refused": {"opt-out": 1, "unreadable-number": 1}, "columns": ["No. HP"],
-        "position": 1, "seconds": 0,
+        "code_column": None, "position": 1, "seconds": 0,
     }  # fmt: skip
 
 

@@ -1,7 +1,7 @@
 """The numbers of a list as its file has them, to E.164: clean ones by the million, others one by one.
 
 The invariant: a number gets the form that NumberReader.read_e164 gives it in its region. Only what a
-spreadsheet puts around a number is taken off before: an apostrophe, ="...", or the .0 of a decimal number.
+spreadsheet puts around a number is taken off before (see spreadsheet).
 """
 
 import re
@@ -18,6 +18,7 @@ from callguard.lists.formats.layout import Kind, Layout
 from callguard.lists.formats.lines import Shape, read_lines, shape_of
 from callguard.lists.formats.source import printable
 from callguard.lists.packing import Numbers
+from callguard.lists.spreadsheet import as_meant
 from callguard.numbers import NumberKind, NumberReader
 
 MOST_REJECTED = 100_000
@@ -26,8 +27,6 @@ MOST_REJECTED = 100_000
 _SEPARATORS = b" \t-()"
 """Those of numbers.py that come in lines by the million."""
 _PATTERN = re.compile(r"\+?[0-9]*[Xx*][Xx*0-9]*", re.ASCII)
-_AS_FORMULA = re.compile(r'="([^"]*)"')
-_AS_DECIMAL = re.compile(r"(\+?[0-9]{7,})\.00?", re.ASCII)
 
 
 class Unread(Exception):
@@ -88,9 +87,7 @@ class WrittenNumbers:
         """The E.164 digits of one number. Raises Unread."""
         if self._stop.is_set():
             raise Stopped
-        text = text.strip().removeprefix("'")
-        if wrapped := _AS_FORMULA.fullmatch(text) or _AS_DECIMAL.fullmatch(text):
-            text = wrapped[1]
+        text = as_meant(text)
         if _PATTERN.fullmatch(text):
             raise Unread("a pattern, not a number: patterns belong on the internal list")
         if self._layout.international and "+" not in text:

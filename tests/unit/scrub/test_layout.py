@@ -13,7 +13,7 @@ def layout(text: str, **said: object) -> Layout:
     return find_layout(
         text.encode(),
         at_end=True,
-        is_number=lambda cell: re.fullmatch("[0-9]{10}", cell) is not None,
+        is_number=lambda cell, code: re.fullmatch("[0-9]{10}", code + cell) is not None,
         **said,  # type: ignore[arg-type]
     )
 
@@ -31,8 +31,33 @@ def test_without_headings_the_content_tells() -> None:
 
 
 def test_a_heading_counts_only_where_the_content_agrees() -> None:
-    table = "phone_code,phone_number\n" + "62,0812345678\n" * 3
+    table = "phone_type,mobile_number\n" + "62,0812345678\n" * 3
     assert layout(table).columns == (1,)
+
+
+def test_the_headings_of_vicidial_name_the_column_of_calling_codes() -> None:
+    found = layout("list_id,Phone Code,phone_number,alt_phone\n0812345678,62,12345678,\n")
+    assert found == Layout(",", True, (2,), ("phone_number",), 1, "Phone Code")
+    assert layout("phone_code,phone\n62,0812345678\n").code is None
+    assert layout("phone_code,phone_number\n", header=False, columns=["2"]).code is None
+
+
+def test_a_number_is_found_by_the_calling_code_of_its_own_row() -> None:
+    table = "id,code,a,b\n" + "7,62,12345678,\n8,1,123456789,\n"
+    assert layout(table, code_column="CODE").columns == (2,)
+    assert layout(table, code_column="2", columns=["4"]) == Layout(",", True, (3,), ("b",), 1, "code")
+    without = table.partition("\n")[2]
+    assert layout(without, code_column="2", columns=["3"]) == Layout(",", False, (2,), ("3",), 1, "2")
+    with pytest.raises(InputError, match="no column holds numbers"):
+        layout(table)
+
+
+def test_a_wrong_column_of_calling_codes_is_named() -> None:
+    table = "code,phone\n62,0812345678\n"
+    for wrong in ("fax", "0", "phone", "2"):
+        with pytest.raises(InputError) as raised:
+            layout(table, columns=["phone"], code_column=wrong)
+        assert raised.value.where == "--code-column"
 
 
 def test_one_number_a_line_is_a_file_of_one_column() -> None:
