@@ -46,7 +46,7 @@ class Command:
         While this is asked about one command, no other can be started or asked about.
         """
         if self._ended is None:
-            self._ended = asyncio.create_task(self._commands.ask({"end": self.pid}))
+            self._ended = self._commands.end_of(self.pid)
         done, _ = await asyncio.wait([self._ended], timeout=seconds)
         return self._ended.result() if done else None
 
@@ -65,6 +65,7 @@ class Commands:
         self._process: Process | None = None
         self._count = 0
         self._turn = asyncio.Lock()
+        self._asking: list[asyncio.Task[int]] = []
 
     async def __aenter__(self) -> Self:
         self._folder.mkdir(exist_ok=True)
@@ -76,6 +77,9 @@ class Commands:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        for task in self._asking:
+            task.cancel()
+        await asyncio.gather(*self._asking, return_exceptions=True)
         assert self._process is not None
         self._process.kill()
         await self._process.communicate()
@@ -93,6 +97,11 @@ class Commands:
         code = await command.ended(seconds)
         assert code is not None, f"{arguments} did not end in {seconds} s: {command.told}"
         return code, command.told
+
+    def end_of(self, pid: int) -> asyncio.Task[int]:
+        """Begin to wait for the exit code of a command."""
+        self._asking.append(asyncio.create_task(self.ask({"end": pid})))
+        return self._asking[-1]
 
     async def ask(self, question: Mapping[str, Any]) -> int:
         """One number for one question: the id of a new process, or an exit code."""
