@@ -158,13 +158,30 @@ def _inside(data: Bytes, quotes: Positions, delimiter: int, *, at_end: bool) -> 
     between = np.zeros(256, np.bool_)
     between[[delimiter, _LF, _CR, _QUOTE]] = True
     opening, closing = quotes[0::2], quotes[1::2]
-    if not between[data[opening[opening > 0] - 1]].all():
+    odd = np.flatnonzero((opening > 0) & ~between[data[np.maximum(opening - 1, 0)]])
+    if len(odd) and not _are_formulas(data, opening, closing, odd, between):
         return None
     if not between[data[closing[closing < len(data) - 1] + 1]].all():
         return None
     inside: Bytes = np.cumsum(data == _QUOTE, dtype=np.uint8)
     inside &= 1
     return inside
+
+
+def _are_formulas(
+    data: Bytes, opening: Positions, closing: Positions, odd: Positions, between: Flags
+) -> bool:
+    """Whether all these pairs of marks are those of plain fields such as ="0812": in them nothing ends, and
+    no third mark comes after them."""
+    if odd[-1] >= len(closing):
+        return False
+    first, last = opening[odd], closing[odd]
+    if (data[np.minimum(last + 1, len(data) - 1)] == _QUOTE)[last < len(data) - 1].any():
+        return False
+    if not ((data[first - 1] == ord("=")) & ((first == 1) | between[data[np.maximum(first - 2, 0)]])).all():
+        return False
+    ends = np.flatnonzero(between[data] & (data != _QUOTE))
+    return bool((np.searchsorted(ends, first) == np.searchsorted(ends, last)).all())
 
 
 def _inside_with_care(

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -397,8 +398,9 @@ def fifo(tmp_path: Path) -> Iterator[Path]:
     path.unlink()
 
 
-def test_ctrl_c_leaves_neither_file(
-    fifo: Path, files: Files, environ: dict[str, str], tmp_path: Path
+@pytest.mark.parametrize("leads_before", [0, 1_500_000])
+def test_ctrl_c_ends_the_command_while_the_pipe_is_silent_and_leaves_neither_file(
+    leads_before: int, fifo: Path, files: Files, environ: dict[str, str], tmp_path: Path
 ) -> None:
     command = [sys.executable, "-m", "callguard", "scrub", str(fifo), "-o", str(files.clean)]
     process = subprocess.Popen(
@@ -408,10 +410,75 @@ def test_ctrl_c_leaves_neither_file(
     )
     with fifo.open("wb") as leads:
         # More than one piece: by the time that all of it is taken, the scrub is in the midst of its work.
-        leads.write(b"081255550100\n" * 1_500_000)
+        leads.write(b"081255550100\n" * leads_before)
         leads.flush()
         assert list(tmp_path.glob(".clean.csv.*.part"))
         process.send_signal(signal.SIGINT)
-    _, told = process.communicate(timeout=60)
+        _, told = process.communicate(timeout=60)
     assert (process.returncode, b"Traceback" in told) == (130, False)
     assert [path.name for path in tmp_path.iterdir() if "csv" in path.name] == []
+
+
+def test_leads_may_come_through_a_pipe_little_by_little(
+    fifo: Path, files: Files, environ: dict[str, str]
+) -> None:
+    def write() -> None:
+        with fifo.open("wb", buffering=0) as leads:
+            for number in range(200):
+                leads.write(b"08125555%04d\n" % number)
+
+    with ThreadPoolExecutor(1) as pool:
+        writing = pool.submit(write)
+        paths = [str(fifo), "-o", str(files.clean), "--refused", str(files.refused)]
+        result = CliRunner(env=environ).invoke(cli, ["scrub", *paths])
+        writing.result()
+    assert result.exit_code == 0, result.output
+    assert len(files.clean.read_bytes().splitlines()) == 200
+
+
+# --- whole files, in several pieces -------------------------------------------------------------------
+
+
+def test_no_row_is_lost_or_changed_where_one_piece_ends_and_the_next_begins(
+    run: Run, files: Files, engine: sa.Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("callguard.scrub.run._PIECE", 1000)
+    monkeypatch.setattr("callguard.scrub.run._BEGINNING", 500)
+    add_registry(engine, "national", [6281255550000 + n for n in range(0, 3000, 3)], code="62")
+    line_ends = ["\n", "\r\n", "\n\n"]
+    rows = [f'{n},"a{n}\n",08125555{n:04}{line_ends[n % 3]}' for n in range(3000)]
+    result = run(("id,name,phone\n" + "".join(rows)).encode(), "--json")
+    told = json.loads(result.stdout)
+    assert (told["rows"], told["clean"], told["refused"]) == (3000, 2000, {"registry": 1000})
+    with files.clean.open(newline="") as clean:
+        assert clean.read() == "id,name,phone\n" + "".join(row for n, row in enumerate(rows) if n % 3)
+    refused = list(csv.DictReader(io.StringIO(files.refused.read_text())))
+    assert [int(row["id"]) for row in refused] == list(range(0, 3000, 3))
+    assert {row["callguard_reason"] for row in refused} == {"registry"}
+
+
+def test_a_lead_file_of_vicidial_is_read_by_each_row_s_calling_code(
+    run: Run, files: Files, engine: sa.Engine
+) -> None:
+    ListStore(engine).add(NewEntry("+6281255550100", "ani"))
+    add_registry(engine, "national", [12015550123], code="1")
+    header = b"vendor_lead_code,phone_code,phone_number,alt_phone,first_name\n"
+    rows = [
+        b"1,62,81255550100,,Sri\n",
+        b"2,62,081255550100,,Sri\n",
+        b"3,1,2015550123,,Jo\n",
+        b"4,1,81255550100,,Jo\n",
+        b"5,62,20155,,Sri\n",
+        b"6,62,81255550101.0,,Sri\n",
+        b"7,,081255550100,,Sri\n",
+        b"8,XX,081255550101,,Sri\n",
+    ]
+    result = run(header + b"".join(rows))
+    assert result.exit_code == 0, result.output
+    assert "phone_code" in result.stdout
+    refused = list(csv.DictReader(io.StringIO(files.refused.read_text())))
+    assert {row["vendor_lead_code"]: row["callguard_reason"] for row in refused} == {
+        "1": "opt-out", "2": "opt-out", "3": "registry", "4": "unreadable-number", "5": "unreadable-number",
+        "7": "opt-out", "8": "unreadable-number",
+    }  # fmt: skip
+    assert files.clean.read_bytes() == header + rows[5]

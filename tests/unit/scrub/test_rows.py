@@ -33,7 +33,9 @@ def fields(rows: Rows, column: int) -> list[bytes]:
 CELLS = st.text(st.sampled_from('ab,"\n\r;é0'), max_size=6)
 TABLES = st.lists(st.lists(CELLS, min_size=1, max_size=4), min_size=1, max_size=8)
 LINE_ENDS = st.sampled_from(["\n", "\r\n", "\r"])
-ANY_BYTES = st.lists(st.sampled_from([b"a", b",", b'"', b'""', b"\n", b"\r", b"\r\n", b"\xff"]), max_size=40)
+ANY_BYTES = st.lists(
+    st.sampled_from([b"a", b",", b'"', b'""', b'="', b'="1",', b"\n", b"\r", b"\r\n", b"\xff"]), max_size=40
+)
 
 
 @given(TABLES, LINE_ENDS, st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]))
@@ -89,6 +91,27 @@ def test_rows_with_care_are_those_without(table: list[list[str]]) -> None:
     assert [*careful.broken] == [*plain.broken, True]
     for column in range(4):
         assert fields(careful, column)[:-1] == fields(plain, column)
+
+
+FORMULAS = st.sampled_from(
+    ['="0812"', '="08,12"', '="0812', '=0812"', '=""', '="""', '"=""0812"""', '"a,b"', "x", '=x"1"', '="1"2']
+)
+
+
+@given(st.lists(st.lists(FORMULAS, min_size=1, max_size=4), min_size=1, max_size=6))
+@example([['="0812', "x", '=0812"']])
+def test_rows_with_formulas_are_read_as_with_care(table: list[list[str]]) -> None:
+    data = "".join(",".join(row) + "\n" for row in table).encode()
+    fast = rows_of(data)
+    careful = rows_of(data + b'5" pipe,"x"y\n')
+    assert texts(careful)[:-1] == texts(fast) == data.splitlines(keepends=True)
+    for column in range(6):
+        assert fields(careful, column)[:-1] == fields(fast, column)
+
+
+def test_the_marks_of_a_formula_hold_no_delimiter() -> None:
+    rows = rows_of(b'="0812",="a,b",c\n')
+    assert [fields(rows, column) for column in range(4)] == [[b'="0812"'], [b'="a'], [b'b"'], [b"c"]]
 
 
 def test_a_mark_without_end_breaks_its_line_and_no_other() -> None:
