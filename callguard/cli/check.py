@@ -14,7 +14,7 @@ from callguard.journal.rows import match_row
 from callguard.lists.model import LONGEST_PROJECT, check_text
 from callguard.lists.store import ListStore
 from callguard.numbers import NumberReader
-from callguard.screening.model import CallFacts, Hits, Match, Screened, Verdict
+from callguard.screening.model import CallFacts, Hits, Match, Reason, Screened, Verdict
 from callguard.screening.screen import needs_lists, screen
 
 
@@ -108,7 +108,7 @@ def _as_text(facts: CallFacts, hits: Hits | None, screened: Screened) -> list[st
     verdict = click.style(str(screened.verdict), fg=colour, bold=True)
     lines = [f"{one_line(facts.dialled)}: {verdict}, {screened.reason}"]
     lines.append(f"  number    {facts.number.e164 or _without_e164(facts)}")
-    lines += [f"  listed    {_told(match)}" for match in screened.matches]
+    lines += [f"  {_label(match):<9} {_told(match)}" for match in screened.matches]
     lines.append(
         f"  call      {facts.purpose}, {f'for {facts.project}' if facts.project else 'for no project'}"
     )
@@ -122,7 +122,15 @@ def _without_e164(facts: CallFacts) -> str:
     return f"{facts.number.kind}: {facts.number.why}" if facts.number.why else str(facts.number.kind)
 
 
+def _label(match: Match) -> str:
+    return "doubt" if match.reason in {Reason.STALE_REGISTRY, Reason.NOT_COVERED} else "listed"
+
+
 def _told(match: Match) -> str:
+    """What spoke about the number, in a line."""
+    if match.kind == "registry":
+        said = "" if match.reason is Reason.REGISTRY else f"{match.reason}, "
+        return one_line(f"registry {match.id}: {said}{match.category}, {match.detail}")
     binds = f"project {match.project}" if match.project else "whole company"
     told = f", {match.detail}" if match.detail else ""
     return one_line(f"{match.kind} {match.id}: {match.category}, {binds}{told}")

@@ -360,10 +360,15 @@ def _print_table(columns: tuple[str, ...], rows: list[dict[str, Any]]) -> None:
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
-    table = Table()
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=10_000)  # for a file or a pager: a line a row
+    table = Table(box=None, pad_edge=False)
     for column in columns:
         right = column in {"numbers", "added", "removed", "rejected", "version"}
-        table.add_column(column.replace("_", " "), overflow="fold", justify="right" if right else "left")
+        table.add_column(
+            column.replace("_", " "), overflow="fold", no_wrap=right, justify="right" if right else "left"
+        )
     for row in rows:
         table.add_row(*(Text(one_line(_text(row[column]))) for column in columns))
-    Console().print(table)
+    console.print(table)

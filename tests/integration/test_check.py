@@ -119,3 +119,50 @@ def test_without_sql_there_is_no_answer_but_exit_code_4(check: Check) -> None:
 def test_an_emergency_number_is_allowed_without_any_list(check: Check) -> None:
     result = check("112", CALLGUARD_SQL__URL="postgresql://nobody@127.0.0.1:1/nowhere")
     assert (result.exit_code, "allow, emergency" in result.stdout) == (0, True)
+
+
+def import_list(sql: SqlSettings, folder: Path, *, covers: str = "", age: str = "3650") -> None:
+    """A registry list of one number, with data of 2026-01-01."""
+    environ = {"CALLGUARD_CONFIG": "", "CALLGUARD_STATE": str(folder), "CALLGUARD_SQL__URL": sql.url,
+               "CALLGUARD_REDIS__URL": "redis://127.0.0.1:1"}  # fmt: skip
+    file = folder / "registry.txt"
+    file.write_text("6281234567890\n")
+    runner = CliRunner(env=environ)
+    options = ["--jurisdiction", "ID", "--format", "e164-lines", "--allowed-age-days", age]
+    options += ["--covers", covers] if covers else []
+    created = runner.invoke(cli, ["list", "create", "national", *options])
+    assert created.exit_code == 0, created.output
+    imported = runner.invoke(cli, ["list", "import", "national", str(file), "--date", "2026-01-01", "--yes"])
+    assert imported.exit_code == 0, imported.output
+
+
+def test_a_number_of_a_registry_is_refused_and_the_registry_named(
+    check: Check, sql_settings: SqlSettings, tmp_path: Path
+) -> None:
+    import_list(sql_settings, tmp_path)
+    result = check("081234567890")
+    assert (result.exit_code, result.stdout.splitlines()[0]) == (3, "081234567890: refuse, registry")
+    assert "listed    registry national: do-not-call, ID, data of 2026-01-01" in result.stdout
+    assert check("081234567891").exit_code == 0
+
+
+def test_a_registry_that_is_too_old_is_a_doubt_or_refuses_as_set(
+    check: Check, sql_settings: SqlSettings, tmp_path: Path
+) -> None:
+    import_list(sql_settings, tmp_path, age="1")
+    allowed = check("081234567891")
+    assert allowed.exit_code == 0
+    assert "doubt     registry national: stale-registry, do-not-call" in allowed.stdout
+    refused = check("081234567891", "--json", CALLGUARD_REGISTRIES__STALE="refuse")
+    assert (refused.exit_code, json.loads(refused.stdout)["reason"]) == (3, "stale-registry")
+
+
+def test_an_area_that_a_registry_does_not_cover_is_never_called_not_listed_in_silence(
+    check: Check, sql_settings: SqlSettings, tmp_path: Path
+) -> None:
+    import_list(sql_settings, tmp_path, covers="812")
+    assert json.loads(check("081234567891", "--json").stdout)["matches"] == []
+    told = json.loads(check("0217654321", "--json").stdout)
+    assert (told["verdict"], told["matches"][0]["reason"]) == ("allow", "not-covered")
+    refused = check("0217654321", "--json", CALLGUARD_REGISTRIES__NOT_COVERED="refuse")
+    assert (refused.exit_code, json.loads(refused.stdout)["reason"]) == (3, "not-covered")
