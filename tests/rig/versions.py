@@ -19,7 +19,7 @@ from callguard.lists.tables import changes, generations
 
 GROUPS = 8
 """Groups of numbers that come and go."""
-_COUNT = 300_000
+_COUNT = 250_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ def universe() -> Universe:
     """The same numbers each time: American ones, so far apart that a list of them has thousands of blocks."""
     chosen = np.random.default_rng(seed=1)
     area, office, line = (
-        chosen.integers(first, stop, _COUNT) for first, stop in ((200, 700), (200, 1000), (0, 10_000))
+        chosen.integers(first, stop, _COUNT) for first, stop in ((200, 600), (200, 1000), (0, 10_000))
     )
     found = np.unique(10_000_000_000 + area * 10_000_000 + office * 10_000 + line).astype(np.uint64)
     always, never, *groups = np.array_split(chosen.permutation(found), GROUPS + 2)

@@ -269,8 +269,10 @@ async def test_a_second_import_is_refused_while_one_runs_and_may_go_once_that_is
 
 
 def stands_still(scene: Scene, command: Command) -> bool:
-    """Stop an import where it has written a part, and is in no transaction, which would be in others' way; tell
-    whether that could be done."""
+    """Stop an import where it has written a part, and is in no transaction, which would be in others' way.
+
+    Tell whether that could be done.
+    """
     command.signal(signal.SIGSTOP)
     registries = scene.lists.registries
     with suppress(SqlError), ordered_write(scene.impatient):
