@@ -69,6 +69,12 @@ class Pouring:
         fields: Mapping[EncodableT, EncodableT] = {name: value for name, value in pending.items() if value}
         gone = [name for name, value in pending.items() if not value]
         async with bounded(self._timeout):
+            if self._lifetime is not None and not self.batches:
+                # In a message of its own, which goes out whole: whenever we die, the hash has its end.
+                begin: Any = self._client.pipeline(transaction=False)
+                begin.hset(self._key, self.counter, 0)
+                begin.expire(self._key, self._lifetime)
+                await begin.execute()
             pipeline: Any = self._client.pipeline(transaction=False)
             if gone:
                 pipeline.hdel(self._key, *gone)
