@@ -284,6 +284,25 @@ def test_an_entry_that_will_have_expired_at_the_time_of_the_calls_does_not_count
     assert files.clean.read_bytes() == content
 
 
+def test_an_entry_that_was_removed_does_not_count(run: Run, files: Files, engine: sa.Engine) -> None:
+    store = ListStore(engine)
+    store.add(NewEntry("+6281255550100", "ani"))
+    store.remove("+6281255550100", by="ani", why="a mistake")
+    run(b"phone\n081255550100\n")
+    assert files.clean.read_bytes() == b"phone\n081255550100\n"
+
+
+def test_every_entry_counts_however_many_statements_it_takes_to_read_them(
+    run: Run, files: Files, engine: sa.Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("callguard.scrub.lists._AT_ONCE", 2)
+    store = ListStore(engine)
+    for number in range(7):
+        store.add(NewEntry(f"+628125555010{number}", "ani"))
+    run(b"phone\n" + b"".join(b"08125555010%d\n" % number for number in range(10)))
+    assert files.clean.read_bytes() == b"phone\n081255550107\n081255550108\n081255550109\n"
+
+
 def test_with_several_columns_every_number_of_a_row_must_be_allowed(
     run: Run, files: Files, engine: sa.Engine
 ) -> None:
