@@ -171,7 +171,7 @@ class Doctor:
                     mark = codec.decode_head(head).mark if head is not None else None
                 except ValueError:
                     mark = None
-                if mark is not None and mark.covers(newest):
+                if mark == newest:
                     return [
                         Finding(
                             "lists", State.OK, f"Redis holds them as SQL does, at position {newest.position}"

@@ -25,6 +25,8 @@ _ROUNDS = 3
 """How often a look-up begins again because the catalogue changed: between two of them a list must have been
 switched."""
 _ANSWERS = frozenset({bytes, NoneType})
+_BULK_SECONDS = 5.0
+"""For one command of the work in bulk: Redis may be held up for as long as that while it forks."""
 _STEP = 100
 """Fields that one step of a scan looks at, about: 0.1 ms of Redis's time."""
 
@@ -108,11 +110,13 @@ class ListCache:
     """The hash of lists in one Redis."""
 
     def __init__(self, client: Client, *, key: str, timeout: float) -> None:
-        """`timeout`: seconds for one command, with its connection."""
+        """`timeout`: seconds for one look-up, with its connection. Work in bulk, which no call waits for, has
+        more."""
         self._client = client
         self._key = key
         self._timeout = timeout
-        self._loader = Loader(client, key, timeout=timeout)
+        self._patience = max(timeout, _BULK_SECONDS)
+        self._loader = Loader(client, key, timeout=self._patience)
         self._apply, self._swap = Script(_APPLY), Script(_SWAP)
         self._sweep, self._names = Script(_SWEEP), Script(_NAMES)
         self._tag, self._questions = "", Questions(Catalogue())
@@ -152,7 +156,7 @@ class ListCache:
 
         Every field that is there all the while is named, some perhaps twice. Raises CacheError.
         """
-        async with bounded(self._timeout):
+        async with bounded(self._patience):
             following, names = await self._names.run(self._client, [self._key], [cursor, _STEP])
             return following.decode(), [name.decode(errors="backslashreplace") for name in names]
 
@@ -175,7 +179,7 @@ class ListCache:
             values += [codec.loaded_field(registry.generation), registry.blocks]
         for number, of_number in entries.items():
             values += [codec.number_field(number), codec.encode_entries(of_number) if of_number else b""]
-        async with bounded(self._timeout):
+        async with bounded(self._patience):
             return Applied(await self._apply.run(self._client, [self._key], values))
 
     async def not_loaded(self, catalogue: Catalogue) -> list[RegistryList]:
@@ -202,7 +206,7 @@ class ListCache:
         Nothing is done, and the cursor is empty, unless the head has the tag: then the catalogue's own
         generations are among those kept, and no reader can miss anything. Raises CacheError.
         """
-        async with bounded(self._timeout):
+        async with bounded(self._patience):
             following, gone = await self._sweep.run(
                 self._client, [self._key], [tag, cursor, _STEP, newest, *kept]
             )
@@ -210,7 +214,7 @@ class ListCache:
 
     def build(self) -> Build:
         """Begin a new hash beside the live one."""
-        return Build(self._client, self._key, timeout=self._timeout)
+        return Build(self._client, self._key, timeout=self._patience)
 
     async def swap(self, build: Build, found: bytes | None, mark: Mark, catalogue: Catalogue) -> bool:
         """Make a built hash the live one, with this head and catalogue, in one step.
@@ -227,7 +231,7 @@ class ListCache:
             build.pouring.counter,
             build.pouring.batches,
         ]
-        async with bounded(self._timeout):
+        async with bounded(self._patience):
             swapped = int(await self._swap.run(self._client, keys, values))
         if swapped == _LOST:
             raise lost()
@@ -239,7 +243,7 @@ class ListCache:
         The guard would notice and ask SQL; but lists that vanish again and again are slow, and a sign that
         this Redis is too small.
         """
-        async with bounded(self._timeout):
+        async with bounded(self._patience):
             nodes = await memory_of(self._client)
         for memory in nodes:
             policy = str(memory.get("maxmemory_policy", "noeviction"))

@@ -20,6 +20,8 @@ from callguard.screening.model import Hits
 
 POLL_SECONDS = 0.25
 """How soon a change is noticed that its writer could not bring to Redis."""
+_STEP = 200
+"""Changes brought to Redis at a time: more would hold calls up for milliseconds."""
 LONGEST_BACKOFF = 2.0
 """Seconds between attempts while Redis or SQL fails."""
 TIDY_SECONDS = 3600.0
@@ -66,9 +68,10 @@ class GuardedLists:
     """The DNC lists as call control asks them (control.ports.Lists).
 
     Redis is trusted if its head is there, of this database, and covers the newest mark that `run` has seen in
-    SQL. So a writer whose Redis write failed, an old snapshot brought back into Redis, an eviction, a flush
-    and an empty restart are all noticed. While Redis fails it is not asked, and costs calls no time; `run`
-    asks it again. While SQL fails Redis goes on answering: nobody can change the lists then.
+    SQL; while it is not warm, only if it is at that very mark, for it may be ahead of a database that was
+    restored from a backup. So a writer whose Redis write failed, an old snapshot brought back into Redis, an
+    eviction, a flush and an empty restart are all noticed. While Redis fails it is not asked, and costs calls
+    no time; `run` asks it again. While SQL fails Redis goes on answering: nobody can change the lists then.
     Until `run` has seen SQL once, SQL is asked.
     """
 
@@ -78,7 +81,7 @@ class GuardedLists:
         self._store = store
         self._cache = cache
         self._threads = threads
-        self._sync = Synchroniser(store, cache, threads)
+        self._sync = Synchroniser(store, cache, threads, step=_STEP)
         self._poll_seconds = poll_seconds
         self._log = structlog.get_logger()
         self._newest: Mark | None = None
@@ -143,8 +146,11 @@ class GuardedLists:
     async def _from_redis(self, number: str, newest: Mark) -> Hits:
         mark, hits = await self._cache.lookup(number)
         # SQL may have been seen further on while Redis was asked; that question came before.
-        if not mark.covers(newest):
+        if mark != newest and not (self._state is CacheState.WARM and mark.covers(newest)):
             raise CacheCold(_shortfall(mark, newest))
+        if self._newest is newest:
+            # So that a replica that lacks the last writes is noticed at once when it becomes master.
+            self._newest = mark
         self._answers["redis"] += 1
         return hits
 
@@ -152,8 +158,9 @@ class GuardedLists:
         pause = self._poll_seconds
         while True:
             try:
-                # Set also when it is lower than before: a restored backup is the truth, too.
-                self._newest, catalogue = await self._threads.run(self._store.version)
+                before = self._newest
+                newest, catalogue = await self._threads.run(self._store.version)
+                self._see(newest, before)
                 self._registries = catalogue.registries
             except SqlError as error:
                 if not self._sql_why:
@@ -164,6 +171,16 @@ class GuardedLists:
                 self._sql_why = ""
                 pause = self._poll_seconds
             await asyncio.sleep(pause)
+
+    def _see(self, newest: Mark, before: Mark | None) -> None:
+        """Take what SQL is at now; `before` is what was known when it was asked."""
+        if before is not None and not newest.covers(before):
+            # A restored backup is the truth, too; what Redis has beyond it is not.
+            if self._state is CacheState.WARM:
+                self._enter(CacheState.COLD, "the database has gone back, to a backup")
+            self._newest = newest
+        elif self._newest is None or not self._newest.covers(newest):
+            self._newest = newest
 
     async def _heal(self) -> NoReturn:
         pause = self._poll_seconds

@@ -30,7 +30,9 @@ class Synchroniser:
     after the mark that the head will show.
     """
 
-    def __init__(self, store: ListStore, cache: ListCache, threads: SqlThreads) -> None:
+    def __init__(self, store: ListStore, cache: ListCache, threads: SqlThreads, *, step: int = 1000) -> None:
+        """`step`: changes applied at a time."""
+        self._step = step
         self._store = store
         self._cache = cache
         self._threads = threads
@@ -48,7 +50,7 @@ class Synchroniser:
             mark = _mark(found)
             if found is None or mark is None or mark == newest:
                 return mark
-            delta = await self._threads.run(partial(self._store.since, mark))
+            delta = await self._threads.run(partial(self._store.since, mark, self._step))
             if delta is None or delta.mark == mark:
                 return None if delta is None else mark
             # If another process was faster, the head has moved: look again.
@@ -102,10 +104,10 @@ class Synchroniser:
         for _ in range(_TRIES):
             # The head is read before SQL, so that what was built covers it.
             found = await self._cache.head()
-            delta = await self._threads.run(partial(self._store.since, mark))
+            delta = await self._threads.run(partial(self._store.since, mark, self._step))
             while delta is not None and delta.more:
                 await build.add(delta.entries)
-                delta = await self._threads.run(partial(self._store.since, delta.mark))
+                delta = await self._threads.run(partial(self._store.since, delta.mark, self._step))
             if delta is None:
                 return False
             await build.add(delta.entries)

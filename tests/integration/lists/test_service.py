@@ -20,6 +20,7 @@ from callguard.errors import SqlError
 from callguard.lists.codec import number_field
 from callguard.lists.model import NewEntry
 from callguard.lists.service import CacheState
+from callguard.lists.sync import Synchroniser
 from callguard.lists.tables import changes, entries
 from tests.rig.lists import Lists, until
 from tests.rig.postgres import PostgresServer
@@ -269,17 +270,47 @@ async def test_redis_is_not_trusted_once_nobody_watches_sql(lists: Lists) -> Non
     assert (await lists.lookup(LATER)).origin == "sql"
 
 
-async def test_a_database_restored_from_a_backup_is_believed(guarded: Lists, engine: sa.Engine) -> None:
-    """Position 2 is given twice: to LATER, which the restored backup no longer knows, and to CLEAN."""
-    await guarded.add(LATER)
-    await guarded.warm()
+def go_back_to_position_1(engine: sa.Engine) -> None:
+    """As a backup does that was made before LATER was added at position 2."""
     with ordered_write(engine) as connection:
-        connection.execute(changes.delete().where(changes.c.position == 2))
+        connection.execute(changes.delete().where(changes.c.position > 1))
         connection.execute(entries.delete().where(entries.c.number == LATER))
         if engine.dialect.name == "sqlite":
             connection.execute(sa.text("UPDATE sqlite_sequence SET seq = 1"))
         else:
             connection.execute(sa.text("SELECT setval('changes_position_seq', 1)"))
+
+
+async def test_a_redis_ahead_of_a_restored_database_is_not_trusted_while_it_is_rebuilt(
+    guarded: Lists, engine: sa.Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    released = asyncio.Event()
+
+    async def held_up(self: Synchroniser, progress: object = None) -> bool:
+        await released.wait()
+        return await ordinary(self)
+
+    ordinary = Synchroniser.rebuild
+    monkeypatch.setattr(Synchroniser, "rebuild", held_up)
+    for _ in range(5):
+        await guarded.add(LATER)
+        await guarded.writer.remove(LATER, by="supervisor", why="asked to be called again")
+    await guarded.warm()
+    go_back_to_position_1(engine)
+    await guarded.in_state(CacheState.REBUILDING)
+    # Redis is at position 11, and knows nothing of what happens to the restored database.
+    assert guarded.add_in_sql_alone(CLEAN) == 2
+    async with never_a_leak(guarded, CLEAN):
+        released.set()
+        await guarded.warm()
+    await guarded.answered_by_redis(CLEAN)
+
+
+async def test_a_database_restored_from_a_backup_is_believed(guarded: Lists, engine: sa.Engine) -> None:
+    """Position 2 is given twice: to LATER, which the restored backup no longer knows, and to CLEAN."""
+    await guarded.add(LATER)
+    await guarded.warm()
+    go_back_to_position_1(engine)
     assert guarded.add_in_sql_alone(CLEAN) == 2
     await until("the restored database to be seen", lambda: guarded.status.rebuilds == 2)
     await guarded.warm()
