@@ -60,9 +60,6 @@ _REGISTRIES: sa.Select[Any] = (
     .order_by(registries.c.id)
 )
 _SHAPES = sa.select(entries.c.shape).where(entries.c.shape.is_not(None), _IN_FORCE).distinct()
-_BLOCKS = sa.select(blocks.c.content, blocks.c.block, blocks.c.data).where(
-    sa.tuple_(blocks.c.content, blocks.c.block).in_(sa.bindparam("of", expanding=True))
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,7 +304,7 @@ _ALWAYS = {"id", "name", "jurisdiction", "kind", "calling_code", "coverage", "al
 def _registry_hits(connection: sa.Connection, number: str, catalogue: Catalogue) -> tuple[RegistryHit, ...]:
     questions = Questions(catalogue)
     wanted = questions.contents(number)
-    rows = connection.execute(_BLOCKS, {"of": wanted}) if wanted else ()
+    rows = connection.execute(_blocks(wanted)) if wanted else ()
     found = {(content, block): bytes(data) for content, block, data in rows}
     try:
         return questions.hits(number, map(found.get, wanted))
@@ -315,6 +312,12 @@ def _registry_hits(connection: sa.Connection, number: str, catalogue: Catalogue)
         raise SqlError(
             f"a block of a registry list is damaged: {error}", remedy="import the list again"
         ) from error
+
+
+def _blocks(wanted: Sequence[tuple[int, int]]) -> sa.Select[Any]:
+    # Not "(content, block) IN (VALUES ...)": for more than one pair SQLite would read the whole table.
+    places = (sa.and_(blocks.c.content == content, blocks.c.block == block) for content, block in wanted)
+    return sa.select(blocks.c.content, blocks.c.block, blocks.c.data).where(sa.or_(*places))
 
 
 def _entries(connection: sa.Connection, numbers: Sequence[str]) -> Entries:

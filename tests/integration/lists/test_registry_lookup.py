@@ -3,11 +3,14 @@ lists are switched."""
 
 import asyncio
 import random
+import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from callguard.lists import codec
 from callguard.lists.cache import CacheDamaged
@@ -79,6 +82,34 @@ async def test_several_lists_speak_each_for_itself(lists: Lists) -> None:
         "florida": (False, True, 1),
         "wireless": (False, False, 0),
     }
+
+
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_sql_finds_blocks_by_their_key_however_many_lists_concern_a_number(
+    lists: Lists, engine: sa.Engine, count: int
+) -> None:
+    for index in range(count):
+        lists.new_list(f"list-{index}")
+        lists.switch_in_sql_alone(f"list-{index}", [LISTED])
+    asked: list[tuple[str, Any]] = []
+
+    def note(_c: object, _x: object, statement: str, parameters: object, _y: object, _many: object) -> None:
+        asked.append((statement, parameters))
+
+    sa.event.listen(engine, "before_cursor_execute", note)
+    assert [hit.listed for hit in lists.store.lookup(LISTED).registries] == [True] * count
+    sa.event.remove(engine, "before_cursor_execute", note)
+    ((statement, parameters),) = [each for each in asked if "FROM blocks" in each[0]]
+    with engine.connect() as connection:
+        if engine.dialect.name == "sqlite":
+            explain = "EXPLAIN QUERY PLAN "
+        else:
+            explain = "EXPLAIN "
+            # So small a table is otherwise read whole, and rightly.
+            connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
+        plan = "\n".join(map(str, connection.exec_driver_sql(explain + statement, parameters)))
+    assert "scan" not in re.sub("(?i)bitmap (index|heap) scan|index scan", "", plan).lower(), plan
+    assert plan.count("content=? AND block=?") == count or engine.dialect.name != "sqlite"
 
 
 async def test_a_number_has_its_own_entries_and_those_of_its_patterns_in_their_order(lists: Lists) -> None:
