@@ -264,17 +264,17 @@ def _translated(error: BaseException, seconds: float) -> CacheError | None:
     """What callguard calls an error of the client; None for what is none."""
     match error:
         case redis.exceptions.TimeoutError():
-            return CacheError(str(error), remedy=_CONNECT_REMEDY)
+            return CacheError(_said(error), remedy=_CONNECT_REMEDY)
         case TimeoutError():
             return _no_answer(seconds)
         case redis.exceptions.AuthenticationError():
-            return CacheError(str(error), remedy="correct the user in redis.url, or redis.password_file")
+            return CacheError(_said(error), remedy="correct the user in redis.url, or redis.password_file")
         case redis.exceptions.ConnectionError() | redis.exceptions.RedisClusterException():
-            return CacheError(str(error), remedy=_TLS_REMEDY if _of_tls(error) else UP_REMEDY)
+            return CacheError(_said(error), remedy=_TLS_REMEDY if _of_tls(error) else UP_REMEDY)
         case redis.exceptions.OutOfMemoryError():
-            return CacheError(str(error), remedy="raise Redis's maxmemory")
+            return CacheError(_said(error), remedy="raise Redis's maxmemory")
         case redis.exceptions.RedisError():
-            return CacheError(str(error))
+            return CacheError(_said(error))
         case OSError():
             return CacheError(error.strerror or str(error), remedy=UP_REMEDY)
         case TypeError() | ValueError() | LookupError() | AttributeError():
@@ -282,6 +282,20 @@ def _translated(error: BaseException, seconds: float) -> CacheError | None:
             return CacheError(f"an answer that is none of Redis: {error}", remedy=UP_REMEDY)
         case _:
             return None
+
+
+_OF_PIPELINE = " of pipeline caused error: "
+_ARGUMENTS = ", with args beginning with:"
+
+
+def _said(error: Exception) -> str:
+    """The server's own words. redis-py puts the failed command of a pipeline before them, and Redis the
+    arguments behind those of an unknown command: numbers and entries of people, which end up in logs."""
+    told = str(error)
+    if _OF_PIPELINE in told:
+        # What follows is the printed tuple of the error's arguments.
+        told = told.rpartition(_OF_PIPELINE)[2].strip("(),'\"")
+    return told.partition(_ARGUMENTS)[0]
 
 
 def _of_tls(error: BaseException | None) -> bool:
