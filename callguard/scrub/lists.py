@@ -64,7 +64,8 @@ class RegistryIndex:
         self.registry = registry
         self._country = Prefixes([registry.calling_code])
         self._covered = Prefixes(registry.coverage) if registry.coverage else None
-        self._index = BlockIndex(chunks, registry.block_size) if registry.generation else None
+        self._blocks = 0
+        self._index = BlockIndex(self._counted(chunks), registry.block_size) if registry.generation else None
 
     def states(self, numbers: Numbers) -> Indices:
         """What the list says of each number, as an integer: 0 for nothing, as of other countries' numbers;
@@ -76,6 +77,22 @@ class RegistryIndex:
             states[own] += self._index.contains(numbers)
             states[own] += 2 if self._covered is None else 2 * self._covered.of(numbers)
         return states
+
+    def check_whole(self) -> None:
+        """Raises SqlError if blocks of the list are missing: their numbers would seem to be on no list."""
+        registry = self.registry
+        if self._blocks != registry.blocks:
+            raise SqlError(
+                f"{self._blocks} blocks of list {registry.name} are there, of {registry.blocks}",
+                remedy="import the list again or roll it back",
+            )
+
+    def _counted(
+        self, chunks: Iterator[Sequence[tuple[int, bytes]]]
+    ) -> Iterator[Sequence[tuple[int, bytes]]]:
+        for chunk in chunks:
+            self._blocks += len(chunk)
+            yield chunk
 
     @staticmethod
     def is_listed(state: int) -> bool:
@@ -145,6 +162,8 @@ def load(engine: sa.Engine, *, project: str | None, at: datetime) -> Lists:
         lists = _with_entries(engine, indices, project=project, at=at)
         # A switch in the meantime may also have taken away blocks that were still to be read.
         if store.catalogue().registries == registries:
+            for index in indices:
+                index.check_whole()
             return lists
     raise SqlError("the registry lists change all the time", remedy="wait for the imports that are going on")
 

@@ -28,6 +28,7 @@ from callguard.lists.blocks import encode
 from callguard.lists.model import NewEntry
 from callguard.lists.registries import Counts, NewRegistry, RegistryStore
 from callguard.lists.store import ListStore
+from callguard.lists.tables import blocks
 from callguard.numbers import Number, NumberKind, NumberReader
 from callguard.screening.model import CallFacts, Rules, Shortcoming, Verdict
 from callguard.screening.screen import screen
@@ -282,6 +283,18 @@ def test_an_entry_that_will_have_expired_at_the_time_of_the_calls_does_not_count
     assert files.clean.read_bytes() == b"phone\n"
     run(content, "--force", "--at", (expires + timedelta(seconds=1)).isoformat())
     assert files.clean.read_bytes() == content
+
+
+def test_a_list_of_which_blocks_are_missing_lets_no_lead_through(
+    run: Run, files: Files, engine: sa.Engine
+) -> None:
+    add_registry(engine, "national", [628120000000, 628220000000], code="62")
+    with engine.begin() as connection:
+        connection.execute(blocks.delete().where(blocks.c.block == 62812000))
+    result = run(b"phone\n+628120000000\n")
+    assert result.exit_code == 4
+    assert "1 blocks of list national are there, of 2" in result.stderr
+    assert not files.clean.exists()
 
 
 def test_an_entry_that_was_removed_does_not_count(run: Run, files: Files, engine: sa.Engine) -> None:
