@@ -7,6 +7,7 @@ import mmap
 import tempfile
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from types import TracebackType
 from typing import Self
@@ -15,6 +16,7 @@ import orjson
 import sqlalchemy as sa
 
 from callguard.database import UtcTime, microseconds, ordered_write, snapshot
+from callguard.errors import InputError
 from callguard.lists.entryfiles.checked import Row
 from callguard.lists.entryfiles.export import Kept
 from callguard.lists.model import Action
@@ -45,11 +47,13 @@ class Spool:
     """Rows in a temporary file without a name, to be read in the order of their numbers.
 
     Neighbours in number are neighbours in the database's indexes: a batch then touches few of their pages.
-    Rows of one number keep their order. Takes 16 bytes of memory a row.
+    Rows of one number keep their order. Takes 16 bytes of memory a row. Raises InputError if the folder of
+    temporary files has no room.
     """
 
     def __init__(self) -> None:
-        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - __exit__ closes it
+        with _temporary():
+            self._file = tempfile.TemporaryFile()  # noqa: SIM115 - __exit__ closes it
         self._keys = array("Q")
         self._places = array("Q")
         self._size = 0
@@ -60,14 +64,17 @@ class Spool:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._file.close()
+        # To close it writes what is left, which is of no use any more.
+        with suppress(OSError):
+            self._file.close()
 
     def __len__(self) -> int:
         return len(self._keys)
 
     def add(self, row: Row) -> None:
         raw = orjson.dumps(tuple(row))
-        self._file.write(raw)
+        with _temporary():
+            self._file.write(raw)
         self._keys.append(int(row.number.strip("+*X")))
         self._places.append(self._size)
         self._size += len(raw)
@@ -80,7 +87,8 @@ class Spool:
         import numpy as np  # noqa: PLC0415
 
         order = np.argsort(np.frombuffer(self._keys, np.uint64), kind="stable")
-        self._file.flush()
+        with _temporary():
+            self._file.flush()
         with mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ) as rows:
             batch: list[Row] = []
             for index in order.tolist():
@@ -91,6 +99,18 @@ class Spool:
                     batch = []
                 batch.append(row)
             yield batch
+
+
+@contextmanager
+def _temporary() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise InputError(
+            f"a temporary file cannot be written: {error.strerror}",
+            where=tempfile.tempdir,
+            allowed="a folder with room; TMPDIR names it",
+        ) from error
 
 
 def add_rows(engine: sa.Engine, rows: Sequence[Row], *, who: str, why: str, now: datetime) -> int:

@@ -1,8 +1,14 @@
 """Rows that wait to be written: all of them, in the order of their numbers."""
 
+import tempfile
+from pathlib import Path
+from typing import BinaryIO
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from callguard.errors import InputError
 from callguard.lists.bulk import Spool
 from callguard.lists.entryfiles.checked import Row
 
@@ -43,3 +49,26 @@ def test_rows_of_one_number_stay_together_unless_they_are_very_many(size: int) -
         for number in ["+62811", "+62812"] * size:
             spool.add(Row(number, "vip", None, "", "", "tl", None, None))
         assert [{row.number for row in batch} for batch in spool.batches(size)] == [{"+62811"}, {"+62812"}]
+
+
+@pytest.mark.parametrize("length", [1, 1000])  # it fails when it is read, or as soon as it is written
+def test_a_full_folder_of_temporary_files_is_named(length: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full() -> BinaryIO:
+        return Path("/dev/full").open("r+b", buffering=64)
+
+    def spool_one() -> None:
+        with Spool() as spool:
+            spool.add(Row("+62811", "vip", None, "a" * length, "", "tl", None, None))
+            list(spool.batches())
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", full)
+    with pytest.raises(InputError, match="No space left on device") as raised:
+        spool_one()
+    assert raised.value.where == tempfile.gettempdir()
+    assert "TMPDIR" in str(raised.value)
+
+
+def test_a_folder_of_temporary_files_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", "/nonexistent")
+    with pytest.raises(InputError, match="/nonexistent: a temporary file cannot be written: No such file"):
+        Spool()
