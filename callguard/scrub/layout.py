@@ -103,11 +103,11 @@ def find_layout(
         table.code = _vicidial_code(first)
         header = True if table.code is not None else header
     elif code_column is not None:
-        (table.code,) = _named([code_column], first if header else [], where="--code-column")
+        (table.code,) = table.named([code_column], header=header, where="--code-column")
     if columns:
         if header is None:
             header = table.heads([_placed(name) for name in columns])
-        found = _named(columns, first if header else [], where="--column")
+        found = table.named(columns, header=header, where="--column")
     else:
         found = (table.likely(header),)
         if header is None:
@@ -151,6 +151,10 @@ class _Table:
         self.cells = [[cell_text(whole[a[row] : b[row]]) for a, b in places] for row in filled]
         """Without empty rows; all as long as the longest."""
         self._is_number = is_number
+
+    def named(self, names: Sequence[str], *, header: bool | None, where: str) -> tuple[int, ...]:
+        """The places of columns named by heading or place. Raises InputError."""
+        return _named(names, self.cells[0] if header else [], len(self.cells[0]), where=where)
 
     def heads(self, columns: Sequence[int]) -> bool:
         """Tell whether the first row is a header: it has a word where the others have a number."""
@@ -234,17 +238,14 @@ def _placed(name: str) -> int:
     return int(name[:9]) - 1
 
 
-def _named(names: Sequence[str], header: Sequence[str], *, where: str) -> tuple[int, ...]:
-    """The places of columns named by heading or place. Raises InputError."""
+def _named(names: Sequence[str], header: Sequence[str], width: int, *, where: str) -> tuple[int, ...]:
     found: list[int] = []
     for name in names:
         if name.isdecimal() and name.isascii():
             at = _placed(name)
-            if not 0 <= at < _WIDEST:
+            if not 0 <= at < width:
                 raise InputError(
-                    f"there is no column {name[:20]}",
-                    where=where,
-                    allowed=f"1 to {_WIDEST}, or a heading",
+                    f"there is no column {name[:20]}", where=where, allowed=f"1 to {width}, or a heading"
                 )
         else:
             wanted = name.strip().casefold()

@@ -92,6 +92,14 @@ def test_columns_are_named_by_heading_or_place() -> None:
         layout("phone,phone\n1,2\n", columns=["phone"])
 
 
+def test_a_place_beyond_the_widest_of_the_first_rows_is_refused() -> None:
+    table = "0812345678\n0812345678,x,0812345679\n"
+    assert layout(table, columns=["3"]).columns == (2,)
+    for said in ({"columns": ["4"]}, {"columns": ["1"], "code_column": "99"}):
+        with pytest.raises(InputError, match=r"there is no column .*allowed: 1 to 3, or a heading"):
+            layout(table, **said)
+
+
 def test_what_is_said_of_the_header_is_believed() -> None:
     assert not layout("phone\n0812345678\n", header=False).header
     assert layout("0812345678\n0812345679\n", header=True).header
