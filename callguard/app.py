@@ -38,7 +38,7 @@ from callguard.lists.threads import SqlThreads
 from callguard.numbers import NumberReader, format_for_trunk
 from callguard.screening.model import CallFacts, Decision, Mode, Verdict
 from callguard.telemetry.http import Part, pages, serving
-from callguard.telemetry.metrics import Figures, Metrics
+from callguard.telemetry.metrics import Figures, ListFigures, Metrics
 from callguard.telemetry.observer import CallObserver
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger("callguard")
@@ -176,15 +176,14 @@ def _figures(
         },
         journal_waiting=journal.waiting,
         spooled=journal.spooled,
-        list_numbers={registry.name: registry.numbers for registry in status.registries},
-        list_age_days=_ages(status.registries, datetime.now(UTC)),
+        lists={one.name: list_figures(one, datetime.now(UTC)) for one in status.registries},
     )
 
 
-def _ages(registries: Sequence[RegistryList], at: datetime) -> dict[str, int]:
-    """The age in days of each list whose data are of a known day."""
-    ages = {one.name: freshness(one.data_date, one.allowed_age_days, at).days for one in registries}
-    return {name: days for name, days in ages.items() if days is not None}
+def list_figures(registry: RegistryList, at: datetime) -> ListFigures:
+    """What is told of a registry list at an instant (aware, UTC)."""
+    age = freshness(registry.data_date, registry.allowed_age_days, at, imported=registry.generation != 0)
+    return ListFigures(registry.numbers, age.days, age.allowed_days, age.good)
 
 
 def facts_reader(settings: Settings) -> Callable[[Arrival, datetime], CallFacts]:

@@ -27,6 +27,19 @@ _BUCKETS = (0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 
 
 
 @dataclass(frozen=True, slots=True)
+class ListFigures:
+    """A registry list."""
+
+    numbers: int
+    age_days: int | None
+    """How old its data are; None if that is not known."""
+    allowed_age_days: int | None
+    """How old they may be; None for any age."""
+    fresh: bool
+    """Whether its silence may be relied upon: it was imported, and is not older than allowed."""
+
+
+@dataclass(frozen=True, slots=True)
 class Figures:
     """What the parts of a guard keep themselves, as it is now. Counts are since the start."""
 
@@ -43,10 +56,8 @@ class Figures:
     """ARI messages: `taken`, `unread`, `failed`."""
     journal_waiting: int = 0
     spooled: int = 0
-    list_numbers: Mapping[str, int] = field(default_factory=dict)
-    """Numbers of each registry list, by its name."""
-    list_age_days: Mapping[str, int] = field(default_factory=dict)
-    """How old the data of each registry list are; without those of no known day."""
+    lists: Mapping[str, ListFigures] = field(default_factory=dict)
+    """The registry lists, by name."""
 
 
 class Metrics:
@@ -115,8 +126,18 @@ class _Watch(Collector):
         yield CounterMetricFamily(
             "callguard_journal_spooled", "Records that went into the spool", figures.spooled
         )
-        yield _gauge("list_numbers", "Numbers of each registry list", "list", figures.list_numbers)
-        yield _gauge("list_age_days", "How old each registry list's data are", "list", figures.list_age_days)
+        yield from _of_lists(figures.lists)
+
+
+def _of_lists(lists: Mapping[str, ListFigures]) -> Iterator[Metric]:
+    numbers = {name: one.numbers for name, one in lists.items()}
+    ages = {name: one.age_days for name, one in lists.items() if one.age_days is not None}
+    allowed = {name: one.allowed_age_days for name, one in lists.items() if one.allowed_age_days is not None}
+    fresh = {name: int(one.fresh) for name, one in lists.items()}
+    yield _gauge("list_numbers", "Numbers of each registry list", "list", numbers)
+    yield _gauge("list_age_days", "How old each registry list's data are", "list", ages)
+    yield _gauge("list_allowed_age_days", "How old they may be", "list", allowed)
+    yield _gauge("list_fresh", "1 for each list imported and not older than allowed", "list", fresh)
 
 
 def _gauge(name: str, told: str, label: str, values: Mapping[str, int]) -> Metric:

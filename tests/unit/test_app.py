@@ -1,18 +1,19 @@
 """How a guard reads the calls that arrive, and what it tells Asterisk to do with them, by its settings."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from callguard.app import call_policy, facts_reader
+from callguard.app import call_policy, facts_reader, list_figures
 from callguard.asterisk.prompts import Prompts
 from callguard.config import Settings
 from callguard.control.model import Arrival
 from callguard.control.states import CallPolicy
+from callguard.lists.model import RegistryList
 from callguard.numbers import NumberKind
 from callguard.screening.model import CallFacts, Decision, Mode, Reason, Screened, Verdict
 
@@ -179,3 +180,27 @@ def test_prompts_are_played_as_the_settings_say() -> None:
     assert (made.answer_before_prompt, made.prompt_seconds) == (True, 7)
     assert made.media(Reason.OPT_OUT, "en") == ("sound:http://127.0.0.1:8089/sounds/en/listed.wav",)
     assert policy().answer_before_prompt is False
+
+
+# --- what metrics tell of a registry list -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("allowed", "generation", "day", "fresh"),
+    [
+        (31, 1, date(2026, 10, 21), True),
+        (31, 1, date(2026, 10, 20), False),
+        (31, 1, None, False),
+        (None, 1, None, True),
+        (None, 0, None, False),
+    ],
+)
+def test_a_list_that_is_too_old_undated_or_never_imported_is_not_fresh(
+    allowed: int | None, generation: int, day: date | None, fresh: bool
+) -> None:
+    registry = RegistryList(
+        1, "us", "US", "dnc", "1", (), allowed, generation=generation, data_date=day, numbers=7
+    )
+    told = list_figures(registry, AT)
+    assert (told.numbers, told.allowed_age_days, told.fresh) == (7, allowed, fresh)
+    assert told.age_days == (None if day is None else (AT.date() - day).days)

@@ -6,7 +6,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from callguard.numbers import Number, NumberKind
 from callguard.screening.model import CallFacts, Decision, Mode, Reason, Screened, Verdict
-from callguard.telemetry.metrics import CACHE_STATES, Figures, Metrics
+from callguard.telemetry.metrics import CACHE_STATES, Figures, ListFigures, Metrics
 
 
 def decision(verdict: Verdict, reason: Reason, origin: str | None = "redis") -> Decision:
@@ -71,12 +71,26 @@ def test_connections_and_events_and_the_spool_are_told() -> None:
     assert value(metrics, "callguard_journal_spooled_total") == 3
 
 
-def test_how_large_and_how_old_each_registry_list_is_is_told() -> None:
-    metrics = watched(list_numbers={"us": 250, "uk": 0}, list_age_days={"us": 32})
-    assert value(metrics, "callguard_list_numbers", list="us") == 250
-    assert value(metrics, "callguard_list_numbers", list="uk") == 0
-    assert value(metrics, "callguard_list_age_days", list="us") == 32
-    assert value(metrics, "callguard_list_age_days", list="uk") is None
+def test_how_large_how_old_and_how_fresh_each_registry_list_is_is_told() -> None:
+    metrics = watched(
+        lists={
+            "us": ListFigures(250, age_days=32, allowed_age_days=31, fresh=False),
+            "uk": ListFigures(0, age_days=None, allowed_age_days=None, fresh=True),
+        }
+    )
+    told = {
+        name: (
+            value(metrics, f"callguard_list_{name}", list="us"),
+            value(metrics, f"callguard_list_{name}", list="uk"),
+        )
+        for name in ("numbers", "age_days", "allowed_age_days", "fresh")
+    }
+    assert told == {
+        "numbers": (250, 0),
+        "age_days": (32, None),
+        "allowed_age_days": (31, None),
+        "fresh": (0, 1),
+    }
 
 
 def test_two_guards_in_one_process_do_not_mix() -> None:
