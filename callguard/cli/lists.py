@@ -284,6 +284,8 @@ def _print_tables(number: str, entries: tuple[Entry, ...], history: tuple[Change
     from rich.text import Text  # noqa: PLC0415
 
     console = Console()
+    if not console.is_terminal:
+        console = Console(width=10_000)  # for a file or a pager: a line a row
     if not history and not entries:
         console.print(f"{number}: on no internal list, and never was", markup=False, highlight=False)
         return

@@ -157,6 +157,10 @@ def test_show_prints_every_cell_whole_and_nothing_that_moves_the_cursor(run: Run
     assert "[red]asked[/red]" in flat.replace("│", "")
     assert "bank" in flat
     assert "\N{HORIZONTAL ELLIPSIS}" not in result.stdout
+    # Without a terminal a row is one line, whatever COLUMNS says.
+    (row,) = [line for line in result.stdout.splitlines() if "customer-request" in line and NUMBER in line]
+    assert "[red]asked[/red] " + "long " * 30 in row
+    assert "\\x1b[2Jimported" in row
 
 
 def test_a_number_that_was_never_listed_is_said_so(run: Run) -> None:
