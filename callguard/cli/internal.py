@@ -111,6 +111,8 @@ def import_internal(
       callguard list import internal crm.csv --column number=Handset --column expires_at="Valid until"
     """
     who, now = who_asks(by), datetime.now(UTC)
+    if not file.is_file():  # a pipe would make us wait for its writer
+        raise InputError("not a file", where=str(file), allowed="a file, whose size and day are known")
     if delimiter is not None and (len(delimiter) != 1 or delimiter not in DELIMITERS):
         raise InputError("not a delimiter", where="--delimiter", allowed="a comma, a semicolon, a tab or |")
     reading = Reading(

@@ -145,6 +145,13 @@ def test_a_file_that_cannot_be_read_changes_nothing(
     assert ListStore(engine).mark().position == 0
 
 
+def test_a_pipe_is_refused_and_not_waited_for(run: Run, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    result = run("import", tmp_path / "pipe")
+    assert result.exit_code == 2
+    assert "pipe: not a file" in result.stderr
+
+
 def test_a_dry_run_counts_and_changes_nothing(run: Run, engine: sa.Engine, tmp_path: Path) -> None:
     store = ListStore(engine)
     store.add(NewEntry("+12015550123", "tl", source="import"))
