@@ -27,6 +27,10 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 EXIT_DIFFERENT = 1
+OWN_PROCESS = object()
+"""What the program's start gives as the context's object, and a test that runs a command within itself not."""
+_BULK_NICENESS = 10
+
 EXIT_INPUT = 2
 EXIT_REFUSE = 3
 EXIT_SERVICE = 4
@@ -52,9 +56,11 @@ class Invocation:
     """One run of the program: where its settings come from. They are read when first asked for, so that
     `--help` works whatever the settings are."""
 
-    def __init__(self, config: Path | None) -> None:
+    def __init__(self, config: Path | None, *, own_process: bool = False) -> None:
         self.config = config
         """What --config named."""
+        self.own_process = own_process
+        """Whether the process is the program's own, and ends with it."""
 
     @functools.cached_property
     def settings(self) -> "Settings":
@@ -74,6 +80,19 @@ def pass_settings(command: Callable[Concatenate["Settings", P], R]) -> Callable[
         return command(invocation.settings, *args, **kwargs)
 
     return with_settings
+
+
+def in_bulk(command: Callable[P, R]) -> Callable[P, R]:
+    """Let calls go first: a command that works long and hard takes what Asterisk and the guard leave it."""
+
+    @functools.wraps(command)
+    def at_low_priority(*args: P.args, **kwargs: P.kwargs) -> R:
+        invocation = click.get_current_context().find_object(Invocation)
+        if invocation is not None and invocation.own_process:
+            os.nice(_BULK_NICENESS)
+        return command(*args, **kwargs)
+
+    return at_low_priority
 
 
 class CommandLine(click.Group):
@@ -137,4 +156,4 @@ def cli(ctx: click.Context, config: Path | None) -> None:
       callguard add +6281234567890 --reason "asked by phone"
       callguard check 081234567890
     """
-    ctx.obj = Invocation(config)
+    ctx.obj = Invocation(config, own_process=ctx.obj is OWN_PROCESS)

@@ -11,7 +11,7 @@ from typing import TypeVar
 import click
 import sqlalchemy as sa
 
-from callguard.cli import EXIT_DIFFERENT, one_line, pass_settings
+from callguard.cli import EXIT_DIFFERENT, in_bulk, one_line, pass_settings
 from callguard.cli.lists import open_lists
 from callguard.config import Settings
 from callguard.errors import CacheError, CacheEvicts
@@ -53,6 +53,7 @@ def cache() -> None:
 
 @cache.command()
 @pass_settings
+@in_bulk
 def rebuild(settings: Settings) -> None:
     """Build the lists in Redis anew from SQL, beside those in use, and put them in their place.
 
@@ -98,6 +99,7 @@ def rebuild(settings: Settings) -> None:
 @cache.command()
 @click.option("--json", "as_json", is_flag=True, help="One JSON object, for programs.")
 @pass_settings
+@in_bulk
 def verify(settings: Settings, *, as_json: bool) -> None:
     """Compare every field of the lists in Redis with SQL, and show every difference. Nothing is changed.
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import click
 import sqlalchemy as sa
 
-from callguard.cli import one_line, pass_settings
+from callguard.cli import in_bulk, one_line, pass_settings
 from callguard.cli.lists import open_lists, tell_reach, who_asks, with_writer
 from callguard.config import Settings
 from callguard.errors import InputError
@@ -78,6 +78,7 @@ class _Outcome:
 @click.option("--by", metavar="WHO", help="Who imports it. Default: the user of this command.")
 @click.option("--json", "as_json", is_flag=True, help="The summary as one JSON object.")
 @pass_settings
+@in_bulk
 def import_internal(
     settings: Settings,
     *,
@@ -108,7 +109,8 @@ def import_internal(
     Example:
       callguard list import internal DNC_BANK_20261121.txt --project bank
       callguard list import internal livevox.csv --format livevox --dry-run
-      callguard list import internal crm.csv --column number=Handset --column expires_at="Valid until"
+      callguard list import internal crm.csv --column number=Handset \\
+        --column expires_at="Valid until"
     """
     who, now = who_asks(by), datetime.now(UTC)
     if not file.is_file():  # a pipe would make us wait for its writer

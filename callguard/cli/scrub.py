@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from callguard.cli import one_line, pass_settings
+from callguard.cli import in_bulk, one_line, pass_settings
 from callguard.cli.log import read_time
 from callguard.config import Settings
 from callguard.database import migrate, open_engine
@@ -39,6 +39,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @click.option("--force", is_flag=True, help="Replace output files that exist.")
 @click.option("--json", "as_json", is_flag=True, help="The summary as one JSON object, for programs.")
 @pass_settings
+@in_bulk
 def scrub(
     settings: Settings,
     *,
@@ -74,8 +75,10 @@ def scrub(
 
     \b
     Example:
-      callguard scrub leads.csv -o clean.csv --refused refused.csv --project bank --purpose marketing
-      callguard scrub leads.csv -o clean.csv --refused refused.csv --column phone --column alt_phone
+      callguard scrub leads.csv -o clean.csv --refused refused.csv \\
+        --project bank --purpose marketing
+      callguard scrub leads.csv -o clean.csv --refused refused.csv \\
+        --column phone --column alt_phone
     """
     # numpy is slow to import, and no other command needs it.
     from callguard.scrub.layout import read_delimiter  # noqa: PLC0415

@@ -104,9 +104,9 @@ def add_registry(
     found: dict[int, list[int]] = {}
     for number in sorted(set(numbers)):
         found.setdefault(number // size, []).append(number % size)
-    store.add_blocks(generation, [(block, encode(offsets, size)) for block, offsets in found.items()])
+    store.add_blocks(generation.id, [(block, encode(offsets, size)) for block, offsets in found.items()])
     counts = Counts(len(found), len(set(numbers)), len(set(numbers)), 0, 0)
-    store.switch(generation, counts, instead_of=None, why="")
+    store.switch(generation.id, counts, instead_of=None, why="")
 
 
 # --- the same verdict as a check ----------------------------------------------------------------------
@@ -428,6 +428,15 @@ def fifo(tmp_path: Path) -> Iterator[Path]:
     os.mkfifo(path)
     yield path
     path.unlink()
+
+
+def test_the_command_lets_calls_go_first(fifo: Path, files: Files, environ: dict[str, str]) -> None:
+    command = [sys.executable, "-m", "callguard", "scrub", str(fifo), "-o", str(files.clean)]
+    process = subprocess.Popen([*command, "--refused", str(files.refused)], env=os.environ | environ)
+    with fifo.open("wb"):
+        ours = os.getpriority(os.PRIO_PROCESS, 0)
+        assert os.getpriority(os.PRIO_PROCESS, process.pid) == min(19, ours + 10)
+    assert process.wait(60) == 0
 
 
 @pytest.mark.parametrize("leads_before", [0, 1_500_000])
