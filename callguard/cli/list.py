@@ -1,4 +1,5 @@
-"""`callguard list`: registry lists, their generations, and files of lists. Import is in listimport.py."""
+"""`callguard list`: registry lists, their generations, and files of lists. Import is in listimport.py, set in
+listset.py."""
 
 import importlib
 import json
@@ -22,17 +23,21 @@ from callguard.lists.registries import Generation, Registry, RegistryStore
 from callguard.lists.registryrules import RESERVED, new_registry
 from callguard.lists.rollback import roll_back
 
+_ELSEWHERE = {"import": ("callguard.cli.listimport", "import_"), "set": ("callguard.cli.listset", "set_")}
+"""The commands of other modules, each with its module and what it is called there."""
+
 
 class ListCommands(click.Group):
-    """The group, of which `import` is loaded when used (numpy is slow to load), and with which the internal
-    lists are imported and exported under their name."""
+    """The group, of which some are loaded when used (numpy, for `import`, is slow to load), and with which
+    the internal lists are imported and exported under their name."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted([*super().list_commands(ctx), "import"])
+        return sorted([*super().list_commands(ctx), *_ELSEWHERE])
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name == "import":
-            found = importlib.import_module("callguard.cli.listimport").import_
+        if cmd_name in _ELSEWHERE:
+            module, called = _ELSEWHERE[cmd_name]
+            found = getattr(importlib.import_module(module), called)
             assert isinstance(found, click.Command)  # noqa: S101
             return found
         return super().get_command(ctx, cmd_name)
@@ -54,7 +59,8 @@ def list_() -> None:
 
     \b
     Example:
-      callguard list create us-national --jurisdiction US --format us-text --allowed-age-days 31
+      callguard list create us-national --jurisdiction US \\
+        --format us-text --allowed-age-days 31
       callguard list import us-national 2026-11-01.zip
     """
 
@@ -92,8 +98,10 @@ def create(
 
     \b
     Example:
-      callguard list create us-national --jurisdiction US --format us-text --allowed-age-days 31
-      callguard list create ny --jurisdiction US-NY --mapping ny.toml --covers 212,646,917
+      callguard list create us-national --jurisdiction US \\
+        --format us-text --allowed-age-days 31
+      callguard list create ny --jurisdiction US-NY --mapping ny.toml \\
+        --covers 212,646,917
     """
     new = new_registry(
         name=name,
@@ -101,7 +109,7 @@ def create(
         kind=kind,
         covers=covers,
         allowed_age_days=allowed_age_days,
-        layout=_layout(format_name, mapping),
+        layout=layout_json(format_name, mapping),
     )
     who = who_asks(by)
     with opened(settings) as store:
@@ -279,7 +287,8 @@ def _told(generation: Generation) -> str:
     return f"{generation.numbers:,} numbers, data of {generation.data_date or 'no known day'}"
 
 
-def _layout(format_name: str | None, mapping: Path | None) -> str:
+def layout_json(format_name: str | None, mapping: Path | None) -> str:
+    """The JSON of a built-in layout, or of a mapping. Raises InputError unless it is one of the two."""
     from callguard.lists.formats.builtin import FORMATS  # noqa: PLC0415 - slow to import
     from callguard.lists.formats.mapping import load_layout  # noqa: PLC0415
 

@@ -15,7 +15,7 @@ from callguard.cli import one_line, pass_settings
 from callguard.cli.list import ask, check_terminal, named, opened
 from callguard.cli.lists import tell_reach, who_asks
 from callguard.config import Settings
-from callguard.errors import InputError
+from callguard.errors import InputError, SqlError
 from callguard.journal.reader import JournalReader
 from callguard.lists.formats.layout import Layout
 from callguard.lists.importer import Importer, Order, Outcome
@@ -41,14 +41,25 @@ MOST_CALLS = 100_000
 )
 @click.option("--date", "day", metavar="YYYY-MM-DD", help="The day of its data. Default: what the file says.")
 @click.option("--dry-run", is_flag=True, help="Say what would change, and change nothing.")
-@click.option("--yes", is_flag=True, help="Do not ask; also, let the list be empty.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--allow-empty", is_flag=True, help="Let the list be empty.")
 @click.option(
     "--shrink",
     type=click.FloatRange(0, 100),
     metavar="PERCENT",
     help="By how much the list may become smaller. Default: registries.shrink_percent of the settings.",
 )
-@click.option("--out-of-order", is_flag=True, help="Let data be older than those in force.")
+@click.option(
+    "--rejects",
+    type=click.FloatRange(0, 100),
+    metavar="PERCENT",
+    help="How much of the file may be of no use. Default: registries.rejected_percent of the settings.",
+)
+@click.option(
+    "--out-of-order", is_flag=True, help="Let data be older than those in force, or the same file come again."
+)
+@click.option("--format", "format_name", metavar="FORMAT", help="How this file is. Default: as the list's.")
+@click.option("--mapping", metavar="FILE", type=click.Path(path_type=Path), help="The same, as TOML.")
 @click.option(
     "--rejected",
     type=click.Path(path_type=Path),
@@ -67,8 +78,12 @@ def import_(
     dry_run: bool,
     yes: bool,
     shrink: float | None,
+    allow_empty: bool,
     out_of_order: bool,
+    rejects: float | None,
     rejected: Path | None,
+    format_name: str | None,
+    mapping: Path | None,
     by: str | None,
 ) -> None:
     """Import FILE into the list NAME: plain, .gz or .zip, of any size.
@@ -78,10 +93,15 @@ def import_(
     kept: see `callguard list rollback`.
 
     \b
+    A list of full files takes change files, too, with --mapping: its TOML says how they are, and with
+    [action] what is added and removed.
+
     Example:
       callguard list import us-national 2026-11-01.zip --dry-run
       callguard list import us-national 2026-11-01.zip --yes
     """
+      callguard list import us-national changes-2026-11-08.txt \\
+        --mapping changes.toml --yes
     if name == RESERVED:
         raise InputError(
             "its name comes first", where=RESERVED, allowed=f"callguard list import {RESERVED} FILE ..."
@@ -92,7 +112,8 @@ def import_(
         check_terminal()
     with opened(settings) as store:
         registry = named(store, name)
-        layout = Layout.from_json(registry.layout)
+        own = format_name is not None or mapping is not None
+        layout = Layout.from_json(layout_json(format_name, mapping) if own else registry.layout)
         default = Mode.REPLACE if layout.action is None else Mode.CHANGE
         order = Order(
             path=file,
@@ -104,7 +125,8 @@ def import_(
             rejected=rejected or file.with_name(f"{file.name}.rejected.csv"),
             limits=Limits(
                 shrink_percent=settings.registries.shrink_percent if shrink is None else shrink,
-                allow_empty=yes,
+                rejected_percent=settings.registries.rejected_percent if rejects is None else rejects,
+                allow_empty=allow_empty,
                 allow_out_of_order=out_of_order,
             ),
         )
@@ -130,7 +152,11 @@ def import_(
             made = importer.run(order, confirm)
             tell_reach(*live.switch())
             _tell(name, order, made, "has")
-            importer.clean(switched=True)
+            try:
+                importer.clean(switched=True)
+            except SqlError as error:
+                # The list is in force; the next import cleans.
+                click.echo(f"warning: what is no longer needed could not be removed: {error}", err=True)
 
 
 def _day(text: str) -> date:
@@ -158,6 +184,10 @@ def _tell(name: str, order: Order, outcome: Outcome, has: str) -> None:
         f"  rejected   {file.rejected:,} of {file.lines:,} lines",
     ]
     lines += [f"    {one.file}, line {one.line}: {one.why}: {one.text}" for one in file.first_rejected]
+    if order.mode is not Mode.REPLACE and outcome.data_date is None:
+        lines.append(
+            "  warning    it is not known whether these changes came in their order: neither has a date"
+        )
     if file.rejected_file is not None:
         lines.append(f"    all of them: {file.rejected_file}")
     if outcome.impact is not None:

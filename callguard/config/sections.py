@@ -177,6 +177,8 @@ class RegistrySettings(Section):
     """A number of an area that the list does not cover, or of a list that was never imported."""
     shrink_percent: Annotated[float, Field(ge=0, le=100)] = 10.0
     """By how much of its numbers a list may become smaller in an import, without --shrink."""
+    rejected_percent: Annotated[float, Field(ge=0, le=100)] = 1.0
+    """How much of a file of more than 20 lines may be of no use in an import, without --rejects."""
 
 
 class RedisSettings(SecretSection):

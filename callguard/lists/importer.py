@@ -23,6 +23,7 @@ from callguard.lists.importrules import (
     check_date,
     check_mode,
     check_order,
+    check_rejected,
     check_size,
     new_date,
 )
@@ -39,6 +40,8 @@ _WAITING = 3
 _TRANSACTION = 1_000_000
 """Bytes of blocks that are written in one transaction."""
 _BLOCKS_ASKED = 500
+_REASONS = 3
+"""Rejected lines that a refusal names."""
 _REWRITE_SHARE = 4
 """An append of more than a quarter of the list's numbers makes all blocks anew, of the best size."""
 
@@ -179,6 +182,12 @@ class Importer:
             mode=order.mode,
             rejected=order.rejected,
             watching=self._watching,
+        )
+        check_rejected(
+            rejected=file.rejected,
+            of=max(file.lines, file.taken + file.rejected),
+            reasons=[f"line {one.line}: {one.why}" for one in file.first_rejected[:_REASONS]],
+            limits=order.limits,
         )
         data_date = order.data_date or file.data_date
         check_date(data_date, today, where=str(order.path))

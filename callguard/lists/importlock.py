@@ -49,7 +49,7 @@ def _file_lock(engine: sa.Engine, registry: int, name: str, who: str) -> Iterato
     database = Path(str(engine.url.database))
     path = database.with_name(f"{database.name}.list-{registry}.lock")
     try:
-        descriptor = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
+        descriptor = _lock_file(path, database)
     except OSError as error:
         raise SqlError(
             f"cannot open {path}: {error.strerror}", remedy="may this user write there?"
@@ -66,6 +66,20 @@ def _file_lock(engine: sa.Engine, registry: int, name: str, who: str) -> Iterato
         yield
     finally:
         os.close(descriptor)
+
+
+def _lock_file(path: Path, database: Path) -> int:
+    # A link that somebody left there would lead to a file of somebody else's choice.
+    flags = os.O_RDWR | os.O_NOFOLLOW
+    try:
+        descriptor = os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return os.open(path, flags)
+    if os.geteuid() == 0:
+        # An administrator's first import must not lock the service's own user out of the list.
+        owner = database.stat()
+        os.fchown(descriptor, owner.st_uid, owner.st_gid)
+    return descriptor
 
 
 @contextmanager

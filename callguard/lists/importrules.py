@@ -11,6 +11,9 @@ from enum import StrEnum
 from callguard.errors import InputError
 from callguard.lists.registries import Generation
 
+FEW_LINES = 20
+"""Of so few lines, a header alone is more than the share that may be rejected."""
+
 
 class Mode(StrEnum):
     """What becomes of the numbers of a file."""
@@ -29,6 +32,8 @@ class Limits:
 
     shrink_percent: float
     """By how much of its numbers a list may become smaller."""
+    rejected_percent: float = 1.0
+    """How much of a file may be of no use; not looked at in files of up to FEW_LINES lines."""
     allow_empty: bool = False
     allow_out_of_order: bool = False
 
@@ -48,7 +53,7 @@ def check_mode(mode: Mode, before: Generation | None, *, has_action: bool) -> No
         raise InputError(
             "the list's layout has no column that tells additions from removals",
             where="mode",
-            allowed="replace, append or remove",
+            allowed="replace, append or remove, or --mapping with the layout of this file",
         )
 
 
@@ -67,19 +72,33 @@ def check_order(
     history: Sequence[Generation],
     limits: Limits,
 ) -> None:
-    """Refuse a file that was applied in this mode already, and one that is older than what is in force."""
+    """Refuse a file that was applied in this mode already, and one that is older than what is in force, or
+    changes that may be, as nobody said of which day they are.
+
+    A full file may be imported again with another date: so a wrong or forgotten one is mended.
+    """
     if before is None:
         return
     made_of = list(lineage(before, history))
     looked_at = made_of[:1] if mode is Mode.REPLACE else made_of
     for generation in looked_at:
         same = generation.digest == digest and generation.mode == mode
-        if same and (generation == made_of[0] or not limits.allow_out_of_order):
+        if mode is Mode.REPLACE:
+            again = data_date in {None, generation.data_date} and not limits.allow_out_of_order
+        else:
+            again = generation == made_of[0] or not limits.allow_out_of_order
+        if same and again:
             raise InputError(
                 f"already applied: generation {generation.version} was made from this very file",
                 where="file",
-                allowed="a file that was not imported yet",
+                allowed="a file that was not imported yet, or a full one with another --date",
             )
+    if mode is not Mode.REPLACE and before.data_date and data_date is None:
+        raise InputError(
+            f"the list is of {before.data_date}, and of which day these changes are is not known",
+            where="date",
+            allowed="--date with the day of the data",
+        )
     older = before.data_date and data_date and data_date < before.data_date
     if older and not limits.allow_out_of_order:
         raise InputError(
@@ -114,11 +133,26 @@ def new_date(mode: Mode, data_date: date | None, before: Generation | None) -> d
     return before.data_date if data_date is None else max(data_date, before.data_date)
 
 
+def check_rejected(*, rejected: int, of: int, reasons: Sequence[str], limits: Limits) -> None:
+    """Refuse a file of which too much cannot be used: it is of another layout, or damaged.
+
+    `of`: its lines, or its numbers, if they are more; `reasons`: of the first lines that were rejected.
+    """
+    if of > FEW_LINES and rejected * 100 > limits.rejected_percent * of:
+        raise InputError(
+            f"{rejected:,} of {of:,} lines were rejected, {rejected * 100 / of:.1f} %: {'; '.join(reasons)}",
+            where="file",
+            allowed=f"up to {limits.rejected_percent:g} %, or --rejects PERCENT if the rest is to be used",
+        )
+
+
 def check_size(*, before: int, numbers: int, limits: Limits) -> None:
     """Refuse a new generation that is empty, or much smaller than the one before: a file that was cut off, or
     read with the wrong layout, looks like that."""
     if not numbers and not limits.allow_empty:
-        raise InputError("the list would be empty", where="file", allowed="--yes, if it is meant to be")
+        raise InputError(
+            "the list would be empty", where="file", allowed="--allow-empty, if it is to be"
+        )
     lost = before - numbers
     if lost > 0 and lost * 100 > limits.shrink_percent * before:
         raise InputError(

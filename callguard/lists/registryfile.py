@@ -13,6 +13,7 @@ from callguard.lists.formats.layout import Layout
 from callguard.lists.formats.reading import Rejected, open_numbers
 from callguard.lists.importrules import Mode
 from callguard.lists.numberruns import NumberRuns
+from callguard.lists.ownfile import check_not_input
 from callguard.lists.rejectedfile import RejectedFile
 
 THREADS = 2
@@ -41,6 +42,8 @@ class ReadFile:
     changes: Changes
     """What a change file adds and removes."""
     lines: int
+    taken: int
+    """The numbers that its lines gave, with those that came twice."""
     rejected: int
     first_rejected: tuple[Rejected, ...]
     rejected_file: Path | None
@@ -55,16 +58,19 @@ def read_file(
     path: Path, layout: Layout, *, region: str, mode: Mode, rejected: Path, watching: Watching
 ) -> ReadFile:
     """Read a registry's file. Raises InputError where it cannot be read, or is not what the mode wants."""
-    runs, changes, lines = NumberRuns(), Changes(), 0
+    unusable = RejectedFile(rejected)
+    check_not_input(path, unusable.path, unusable.part)
+    runs, changes, lines, taken = NumberRuns(), Changes(), 0, 0
     sorting: deque[Future[None]] = deque()
     with (
-        RejectedFile(rejected) as unusable,
+        unusable,
         open_numbers(path, layout, region=region, threads=THREADS) as file,
         ThreadPoolExecutor(THREADS) as pool,
     ):
         for parsed in file:
             unusable.add(parsed.rejected)
             lines += parsed.lines
+            taken += len(parsed.added) + len(parsed.removed)
             if mode is Mode.CHANGE:
                 changes.then(parsed.added, parsed.removed)
                 if len(changes) > MOST_CHANGES:
@@ -84,6 +90,7 @@ def read_file(
             runs=runs,
             changes=changes,
             lines=lines,
+            taken=taken,
             rejected=unusable.count,
             first_rejected=tuple(unusable.first),
             rejected_file=unusable.finish(),

@@ -12,12 +12,14 @@ from typing import Self, TextIO
 
 from callguard.errors import InputError
 from callguard.lists.formats.reading import Rejected
+from callguard.lists.ownfile import remove_old
 
 SHOWN = 10
 """Rejected lines that are shown besides."""
 MOST = 1_000_000
 """Rejected lines that are written; more of them mean that the layout is another one."""
 
+_HEADER = ("file", "line", "reason", "text")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "'", "＝", "＋", "－", "＠")  # noqa: RUF001
 """What makes a spreadsheet take a cell for a formula (OWASP, "CSV Injection"), and the apostrophe itself."""
 
@@ -31,7 +33,8 @@ class RejectedFile:
         self.count = 0
         self.first: list[Rejected] = []
         """The first SHOWN of them."""
-        self._part = path.with_name(f"{path.name}.part")
+        self.part = path.with_name(f"{path.name}.part")
+        """Its name until it is complete."""
         self._file: TextIO | None = None
 
     def add(self, rejected: Iterable[Rejected]) -> None:
@@ -45,13 +48,15 @@ class RejectedFile:
             raise self._unusable(error) from error
 
     def finish(self) -> Path | None:
-        """Give the file its name; None if nothing was rejected. Raises InputError."""
-        if self._file is None:
-            return None
+        """Give the file its name. If nothing was rejected: None, and a file that an earlier import left under
+        that name is removed. Raises InputError."""
         try:
+            if self._file is None:
+                remove_old(self.path, ",".join(_HEADER).encode())
+                return None
             self._file.close()
             self._file = None
-            self._part.replace(self.path)
+            self.part.replace(self.path)
         except OSError as error:
             raise self._unusable(error) from error
         return self.path
@@ -64,15 +69,15 @@ class RejectedFile:
     ) -> None:
         if self._file is not None:
             self._file.close()
-            self._part.unlink(missing_ok=True)
+            self.part.unlink(missing_ok=True)
 
     def _open(self) -> None:
         # A link that somebody left there would lead to a file of somebody else's choice.
         flags = os.O_CREAT | os.O_TRUNC | os.O_WRONLY | os.O_NOFOLLOW
-        descriptor = os.open(self._part, flags, 0o600)
+        descriptor = os.open(self.part, flags, 0o600)
         self._file = os.fdopen(descriptor, "w", encoding="utf-8", newline="")
         self._rows = csv.writer(self._file)
-        self._rows.writerow(["file", "line", "reason", "text"])
+        self._rows.writerow(_HEADER)
 
     def _write(self, one: Rejected) -> None:
         self.count += 1

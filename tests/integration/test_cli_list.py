@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import json
+import os
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -14,13 +15,15 @@ from click.testing import CliRunner, Result
 
 from callguard.cli import cli
 from callguard.config import RedisSettings, SqlSettings
+from callguard.errors import SqlError
 from callguard.journal.writer import JournalWriter
 from callguard.lists.cache import ListCache
 from callguard.lists.connection import connect
 from callguard.lists.importlock import import_lock
 from callguard.lists.registries import RegistryStore
 from callguard.lists.store import ListStore
-from callguard.lists.tables import blocks
+from callguard.lists.tables import blocks, changes
+from callguard.screening.model import Hits
 from tests.rig.decisions import a_decision
 from tests.rig.lists import NOWHERE, Lists
 
@@ -253,7 +256,8 @@ def test_a_list_becomes_empty_only_if_that_is_wanted(
 ) -> None:
     nothing = write("a", "header")
     refused(us("list", "import", "us", nothing, "--dry-run"), "would be empty", "1 lines were rejected")
-    done(us("list", "import", "us", nothing, "--yes"))
+    refused(us("list", "import", "us", nothing, "--yes"), "would be empty", "--allow-empty")
+    done(us("list", "import", "us", nothing, "--yes", "--allow-empty"))
     assert shown(us)["numbers"] == 0
     done(us("list", "import", "us", write("b", ONE), "--yes", "--mode", "append"))
     assert listed(engine, redis_settings) == {ONE}
@@ -335,7 +339,10 @@ def test_a_dry_run_says_what_would_change_and_changes_nothing(
 
 def test_rejected_lines_are_in_a_file_with_their_reasons(us: Run, write: Write, tmp_path: Path) -> None:
     lines = [ONE, "=cmd()", "+6281234567890", "\x1b[31mred", *(["abc"] * 20)]
-    told = done(us("list", "import", "us", write("a.txt", *lines), "--yes"))
+    file = write("a.txt", *lines)
+    refused(us("list", "import", "us", file, "--yes"), "23 of 24 lines", "95.8 %", "line 2: ", "--rejects")
+    assert history(us) == []
+    told = done(us("list", "import", "us", file, "--yes", "--rejects", "96"))
     assert "rejected   23 of 24 lines" in told
     assert told.count("a.txt, line") == 10
     assert "\x1b" not in told
@@ -462,3 +469,7 @@ def test_formats_are_shown_with_their_sources(run: Run) -> None:
     told = done(run("list", "formats"))
     assert "us-text" in told
     assert "source: " in told
+        (("set", "us"), "nothing to change"),
+        (("set", "us", "--covers", "x"), "covers"),
+        (("set", "us", "--format", "csv", "--mapping", "m.toml"), "--format or --mapping"),
+        (("set", "none", "--kind", "state"), "no registry list 'none'"),

@@ -12,6 +12,7 @@ from callguard.lists.entryfiles.columns import Columns, Role, is_header, with_he
 from callguard.lists.entryfiles.records import Record, open_entries
 from callguard.lists.entryfiles.rejected import Rejected
 from callguard.lists.entrynumbers import EntryNumbers
+from callguard.lists.ownfile import check_not_input
 
 _ROWS_A_STEP = 1000
 
@@ -41,6 +42,7 @@ def check_file(
     `progress` is told how many bytes are done. Raises InputError, with file and line, where the whole cannot
     be read.
     """
+    check_not_input(path, rejected.path)
     with open_entries(path, delimiter=reading.delimiter) as file:
         records = file.records()
         first = next(records, None)

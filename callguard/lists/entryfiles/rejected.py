@@ -11,6 +11,7 @@ from typing import Self, TextIO
 from callguard.errors import InputError
 from callguard.lists.entryfiles.export import safe_cells
 from callguard.lists.entryfiles.records import Record
+from callguard.lists.ownfile import remove_old
 
 FIRST = 10
 """How many refusals are remembered, to be shown."""
@@ -54,9 +55,12 @@ class Rejected:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._file is None:
-            return
         try:
+            if self._file is None:
+                if kind is None:
+                    # What an import before this one left there would be taken for this one's.
+                    remove_old(self.path, ",".join(_OURS).encode())
+                return
             self._file.close()
             if kind is None:
                 self._part.replace(self.path)

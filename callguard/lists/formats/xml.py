@@ -5,7 +5,7 @@
 Canada's published example is not well-formed (<list .../> and then its content), some US files leave <ac> out
 and have the area code in the list's val, and numbers below 1,000,000 lack their zeros. So this is no parser
 of XML: it knows these three tags, reads them as a stream, and rejects whatever else there is. There are no
-entities, and a DOCTYPE ends it.
+entities, and a DOCTYPE ends it. A text that ends within a list or an area code was cut off, and is refused.
 """
 
 import re
@@ -44,6 +44,10 @@ class XmlParser:
         self._list_area = b""
         self._area = b""
         self._rest = b""
+        self._begun = False
+        self._open: set[bytes] = set()
+        """The tags list and ac that wait for their end; <list ... /> does not."""
+        self._half_tag = False
         self.data_date: date | None = None
 
     def parse(self, data: bytes) -> Found:
@@ -77,6 +81,7 @@ class XmlParser:
             else:
                 end = data.find(b"<", at + 1)
                 unknown = data[at : end if end > 0 else len(data)]
+                self._half_tag = end < 0 and unknown.startswith(b"<")
                 if unknown[:9].upper().startswith((b"<!DOCTYPE", b"<!ENTITY")):
                     raise InputError("a DOCTYPE", allowed="the tags list, ac and ph")
                 rejects.add(data.count(b"\n", 0, at) + 1 - before, _text(unknown), "not a list, ac or ph")
@@ -95,20 +100,28 @@ class XmlParser:
         return Found(numbers[numbers != 0], np.zeros(0, np.uint64), rejects, lines)
 
     def finish(self) -> Found:
-        """The end of the last line. Raises InputError if the text ends within a comment."""
+        """The end of the last line. Raises InputError if the text ends before its list does."""
         if self._rest:
             raise InputError("a comment that has no end", allowed="a whole file")
+        if not self._begun:
+            raise InputError("there is no list in it", allowed="a whole file")
+        if self._open or self._half_tag:
+            what = "a list that has no end" if self._open else "a tag that has no end"
+            raise InputError(f"{what}: the file was cut off", allowed="a whole file")
         return Found(np.zeros(0, np.uint64), np.zeros(0, np.uint64), Rejects(), 1)
 
     def _tag(self, found: re.Match[bytes], texts: list[bytes]) -> str:
         """Take a tag into account, and its number to the texts; what is wrong with it, or nothing."""
         closing, name, attributes = found[1], found[2].lower(), found[3]
         if closing:
+            self._open = set() if name == b"list" else self._open - {name}
             self._list_area = b"" if name == b"list" else self._list_area
             self._area = self._area if name == b"ph" else self._list_area
             return ""
         values = {one[1].lower(): one[2] or one[3] or b"" for one in _ATTRIBUTE.finditer(attributes)}
         value = values.get(b"val", b"").strip()
+        if name != b"ph" and not found[0].endswith(b"/>"):
+            self._open.add(name)
         if name == b"list":
             self._begin_list(values.get(b"type", b"full"), values.get(b"date", b""))
             self._list_area = self._area = value if _is_area(value) else b""
@@ -128,6 +141,7 @@ class XmlParser:
     def _begin_list(self, kind: bytes, dated: bytes) -> None:
         if kind.lower() != b"full":
             raise InputError(f"a list of type {_text(kind)!a}", allowed="full lists")
+        self._begun = True
         self.data_date = date_in(_text(dated)) or self.data_date
 
 

@@ -12,6 +12,7 @@ from callguard.lists.importrules import (
     check_date,
     check_mode,
     check_order,
+    check_rejected,
     check_size,
     lineage,
     new_date,
@@ -28,6 +29,7 @@ def generation(
     """A generation that came into force; its version is its id less 100."""
     return Generation(
         id=identity,
+        token="1f00c0de",
         registry=1,
         version=identity - 100,
         state="ready",
@@ -108,7 +110,6 @@ def test_older_data_are_refused_unless_that_is_wanted() -> None:
     with pytest.raises(InputError, match=r"2026-11-01.*2026-11-02"):
         check(Mode.CHANGE, "new", before, date(2026, 11, 1), history=(before,))
     check(Mode.CHANGE, "new", before, date(2026, 11, 2), history=(before,))
-    check(Mode.CHANGE, "new", before, None, history=(before,))
     check(
         Mode.CHANGE,
         "new",
@@ -117,6 +118,39 @@ def test_older_data_are_refused_unless_that_is_wanted() -> None:
         history=(before,),
         limits=Limits(10, allow_out_of_order=True),
     )
+
+
+@pytest.mark.parametrize("mode", [Mode.CHANGE, Mode.APPEND, Mode.REMOVE])
+def test_changes_of_no_known_day_are_refused_where_the_list_has_one(mode: Mode) -> None:
+    before = generation(101, "replace", "full", date(2026, 11, 2))
+    with pytest.raises(InputError, match=r"date: .*2026-11-02.*--date"):
+        check(mode, "new", before, None, history=(before,))
+    check(mode, "new", FULL, None, history=(FULL,))
+    check(Mode.REPLACE, "new", before, None, history=(before,))
+
+
+def test_a_forgotten_or_wrong_date_is_mended_by_the_same_full_file() -> None:
+    dated = generation(102, "replace", "full", date(2026, 11, 2))
+    check(Mode.REPLACE, "full", FULL, date(2026, 11, 2), history=(FULL,))
+    check(Mode.REPLACE, "full", dated, date(2026, 11, 3), history=(dated,))
+    for day in (None, date(2026, 11, 2)):
+        with pytest.raises(InputError, match="already applied"):
+            check(Mode.REPLACE, "full", dated, day, history=(dated,))
+    late = Limits(10, allow_out_of_order=True)
+    check(Mode.REPLACE, "full", dated, date(2026, 11, 1), history=(dated,), limits=late)
+    check(Mode.REPLACE, "full", dated, None, history=(dated,), limits=late)
+
+
+@pytest.mark.parametrize(("rejected", "of"), [(2, 100), (21, 21), (10_001, 1_000_000)])
+def test_a_file_of_which_too_much_is_rejected_is_refused_with_figures(rejected: int, of: int) -> None:
+    with pytest.raises(InputError, match=f"{rejected:,} of {of:,} lines .*line 1: letters.*--rejects"):
+        check_rejected(rejected=rejected, of=of, reasons=["line 1: letters"], limits=LIMITS)
+    check_rejected(rejected=rejected, of=of, reasons=[], limits=Limits(10, rejected_percent=100))
+
+
+@pytest.mark.parametrize(("rejected", "of"), [(1, 100), (20, 20), (0, 0), (10_000, 1_000_000)])
+def test_a_few_rejected_lines_are_no_matter(rejected: int, of: int) -> None:
+    check_rejected(rejected=rejected, of=of, reasons=["line 1: letters"], limits=LIMITS)
 
 
 def test_data_of_the_future_are_refused() -> None:

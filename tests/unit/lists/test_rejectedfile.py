@@ -37,6 +37,20 @@ def test_without_rejected_lines_there_is_no_file(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("content", "stays"),
+    [("file,line,reason,text\r\nus.txt,1,x,y\r\n", False), ("number,reason\n", True), ("", True)],
+)
+def test_what_an_earlier_import_left_goes_where_nothing_is_rejected(
+    tmp_path: Path, content: str, stays: bool
+) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text(content)
+    with RejectedFile(path) as file:
+        assert file.finish() is None
+    assert path.exists() is stays
+
+
 def test_an_import_that_fails_leaves_no_half_file(tmp_path: Path) -> None:
     def lines() -> Iterator[Rejected]:
         yield rejected(1)
