@@ -28,7 +28,7 @@ R = TypeVar("R")
 
 EXIT_DIFFERENT = 1
 OWN_PROCESS = object()
-"""What the program's start gives as the context's object, and a test that runs a command within itself not."""
+"""The context's object where the program was started, rather than run within a test."""
 _BULK_NICENESS = 10
 
 EXIT_INPUT = 2
