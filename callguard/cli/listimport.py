@@ -11,8 +11,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from callguard.cli import one_line, pass_settings
-from callguard.cli.list import ask, check_terminal, named, opened
+from callguard.cli import in_bulk, one_line, pass_settings
+from callguard.cli.list import ask, check_terminal, layout_json, named, opened
 from callguard.cli.lists import tell_reach, who_asks
 from callguard.config import Settings
 from callguard.errors import InputError, SqlError
@@ -68,6 +68,7 @@ MOST_CALLS = 100_000
 )
 @click.option("--by", metavar="WHO", help="Who imports it. Default: the user of this command.")
 @pass_settings
+@in_bulk
 def import_(
     settings: Settings,
     *,
@@ -77,13 +78,13 @@ def import_(
     day: str | None,
     dry_run: bool,
     yes: bool,
-    shrink: float | None,
     allow_empty: bool,
-    out_of_order: bool,
+    shrink: float | None,
     rejects: float | None,
-    rejected: Path | None,
+    out_of_order: bool,
     format_name: str | None,
     mapping: Path | None,
+    rejected: Path | None,
     by: str | None,
 ) -> None:
     """Import FILE into the list NAME: plain, .gz or .zip, of any size.
@@ -92,16 +93,16 @@ def import_(
     time leaves it as it is. A new list that is much smaller than that of now is refused. The one before is
     kept: see `callguard list rollback`.
 
-    \b
     A list of full files takes change files, too, with --mapping: its TOML says how they are, and with
     [action] what is added and removed.
 
+    \b
     Example:
       callguard list import us-national 2026-11-01.zip --dry-run
       callguard list import us-national 2026-11-01.zip --yes
-    """
       callguard list import us-national changes-2026-11-08.txt \\
         --mapping changes.toml --yes
+    """
     if name == RESERVED:
         raise InputError(
             "its name comes first", where=RESERVED, allowed=f"callguard list import {RESERVED} FILE ..."
@@ -183,11 +184,11 @@ def _tell(name: str, order: Order, outcome: Outcome, has: str) -> None:
         f"  unchanged  {difference.unchanged:,}",
         f"  rejected   {file.rejected:,} of {file.lines:,} lines",
     ]
-    lines += [f"    {one.file}, line {one.line}: {one.why}: {one.text}" for one in file.first_rejected]
     if order.mode is not Mode.REPLACE and outcome.data_date is None:
         lines.append(
             "  warning    it is not known whether these changes came in their order: neither has a date"
         )
+    lines += [f"    {one.file}, line {one.line}: {one.why}: {one.text}" for one in file.first_rejected]
     if file.rejected_file is not None:
         lines.append(f"    all of them: {file.rejected_file}")
     if outcome.impact is not None:
