@@ -102,7 +102,8 @@ def remove(
 
     \b
     Example:
-      callguard remove +6281234567890 --project bank --reason "asked to be called again"
+      callguard remove +6281234567890 --project bank \\
+        --reason "asked to be called again"
     """
     target = EntryNumbers(settings.numbers).read(number)
     who = who_asks(by)

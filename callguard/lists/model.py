@@ -45,6 +45,8 @@ class Action(StrEnum):
     """A registry list came to be, with nothing in it."""
     SWITCH = "switch"
     """A generation of a registry list went into force."""
+    CHANGE = "change"
+    """What a registry list is, or may be, was changed."""
     DROP = "drop"
     """A registry list was given up."""
 

@@ -9,7 +9,7 @@ dies leaves a generation `loading`, which the next one cleans away. Every method
 import json
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import Any, TypedDict
 
 import sqlalchemy as sa
 
@@ -32,6 +32,15 @@ class NewRegistry:
     allowed_age_days: int | None
     layout: str
     """The JSON of how its files are read."""
+
+
+class RegistryChange(TypedDict, total=False):
+    """What is to be changed of a registry list, its values checked before (registryrules)."""
+
+    kind: str
+    coverage: tuple[str, ...]
+    allowed_age_days: int | None
+    layout: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,6 +280,28 @@ class RegistryStore(BlockStore):
                 .values(state="failed", ended_at=datetime.now(UTC))
             )
             return failed.rowcount > 0
+
+    def change(self, registry: int, change: RegistryChange, *, by: str) -> bool:
+        """Change what a list is; its numbers stay. False if it is so already.
+
+        The change log keeps the values before. Raises InputError if the list was dropped.
+        """
+        at = datetime.now(UTC)
+        live = registries.c.id == registry, registries.c.dropped_at.is_(None)
+        with ordered_write(self.engine) as connection:
+            row = connection.execute(sa.select(registries).where(*live)).first()
+            if row is None:
+                raise InputError("somebody else dropped it", where="list")
+            new: dict[str, Any] = dict(change)
+            if "coverage" in new:
+                new["coverage"] = json.dumps(new["coverage"])
+            new = {name: value for name, value in new.items() if row._mapping[name] != value}
+            if not new:
+                return False
+            connection.execute(registries.update().where(*live).values(new))
+            why = "; ".join(f"{name}: {row._mapping[name]} -> {value}" for name, value in new.items())
+            _log(connection, Action.CHANGE, registry, None, at=at, who=by, why=why)
+            return True
 
     def drop(self, registry: int, *, by: str) -> None:
         """Give a list up: calls are no longer checked against it. Its history stays.

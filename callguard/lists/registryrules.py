@@ -7,7 +7,7 @@ from phonenumbers import PhoneMetadata
 
 from callguard.errors import InputError
 from callguard.lists.model import check_text
-from callguard.lists.registries import NewRegistry
+from callguard.lists.registries import NewRegistry, RegistryChange
 
 RESERVED = "internal"
 """The name by which the command line speaks of the internal lists."""
@@ -34,13 +34,50 @@ def new_registry(
     """A list to be created, its values checked. `covers` are prefixes with commas between them, as
     `coverage` reads them; `layout` is a Layout's JSON. Raises InputError, naming the value."""
     check_name(name)
-    if not _NAME.fullmatch(kind) or len(kind) > _LONGEST_WORD:
-        raise InputError("not a word", where="kind", allowed=_ALLOWED_NAME)
-    if allowed_age_days is not None and not 0 <= allowed_age_days <= LONGEST_AGE:
-        raise InputError("not an age", where="allowed-age-days", allowed=f"0 to {LONGEST_AGE} days")
+    _check_kind(kind)
+    _check_age(allowed_age_days)
     region = region_of(jurisdiction)
     code = str(phonenumbers.country_code_for_region(region))
     return NewRegistry(name, jurisdiction, kind, code, coverage(covers, region), allowed_age_days, layout)
+
+
+def registry_change(
+    *, jurisdiction: str, kind: str | None, covers: str | None, allowed_age_days: str | None
+) -> RegistryChange:
+    """What a person wants changed of a list of a jurisdiction: what is None stays as it is.
+
+    `covers` is `all` or as in new_registry, `allowed_age_days` a number or `none`. Raises InputError, naming
+    the value.
+    """
+    change = RegistryChange()
+    if kind is not None:
+        _check_kind(kind)
+        change["kind"] = kind
+    if covers is not None:
+        change["coverage"] = () if covers == "all" else coverage(covers, region_of(jurisdiction))
+        if covers != "all" and not change["coverage"]:
+            raise InputError("no prefix", where="covers", allowed="prefixes, or all for the whole country")
+    if allowed_age_days is not None:
+        days = None if allowed_age_days == "none" else _days(allowed_age_days)
+        _check_age(days)
+        change["allowed_age_days"] = days
+    return change
+
+
+def _days(text: str) -> int:
+    if not re.fullmatch("[0-9]{1,6}", text, re.ASCII):
+        raise InputError("not an age", where="allowed-age-days", allowed=f"0 to {LONGEST_AGE} days, or none")
+    return int(text)
+
+
+def _check_kind(kind: str) -> None:
+    if not _NAME.fullmatch(kind) or len(kind) > _LONGEST_WORD:
+        raise InputError("not a word", where="kind", allowed=_ALLOWED_NAME)
+
+
+def _check_age(days: int | None) -> None:
+    if days is not None and not 0 <= days <= LONGEST_AGE:
+        raise InputError("not an age", where="allowed-age-days", allowed=f"0 to {LONGEST_AGE} days")
 
 
 def check_name(name: str) -> None:

@@ -47,7 +47,7 @@ changes = sa.Table(
     sa.Column("number", sa.String(16), index=True),
     sa.Column("registry", RowId, sa.ForeignKey("registries.id")),
     sa.Column("generation", RowId, sa.ForeignKey("generations.id")),
-    sa.CheckConstraint("action IN ('add', 'remove', 'create', 'switch', 'drop')", name="action"),
+    sa.CheckConstraint("action IN ('add', 'remove', 'create', 'change', 'switch', 'drop')", name="action"),
     sqlite_autoincrement=True,
 )
 """The change log, in the order of `position`: each write's row is in the write's own transaction.

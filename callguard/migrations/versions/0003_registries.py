@@ -11,7 +11,7 @@ revision = "0003"
 down_revision = "0002"
 
 _ROW_ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
-_ACTIONS = "action IN ('add', 'remove', 'create', 'switch', 'drop')"
+_ACTIONS = "action IN ('add', 'remove', 'create', 'change', 'switch', 'drop')"
 
 
 def upgrade() -> None:

@@ -3,6 +3,8 @@
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from inspect import cleandoc
 from pathlib import Path
 
 import click
@@ -11,6 +13,7 @@ from click.testing import CliRunner, Result
 
 import callguard.cli
 from callguard.cli import COMMANDS, cli, pass_settings
+from callguard.cli.internal import export_internal, import_internal
 from callguard.config import Settings
 from callguard.errors import ConfigurationError, InputError, SqlError
 
@@ -118,6 +121,23 @@ def test_every_command_explains_itself_and_ends_with_an_example(name: str) -> No
     assert result.exit_code == 0
     assert "Example" in result.output
     assert f"callguard {name}" in result.output
+
+
+def _commands_below(command: click.Command) -> Iterator[click.Command]:
+    yield command
+    if isinstance(command, click.Group):
+        with click.Context(command) as ctx:
+            for name in command.list_commands(ctx):
+                below = command.get_command(ctx, name)
+                assert below is not None
+                yield from _commands_below(below)
+
+
+def test_no_example_is_wider_than_a_terminal() -> None:
+    helps = [cleandoc(one.help or "") for one in (*_commands_below(cli), import_internal, export_internal)]
+    lines = [line for text in helps for line in text.partition("Example")[2].splitlines()]
+    assert len(lines) > 30
+    assert [line for line in lines if len(line) > 78] == []  # click indents them by two
 
 
 def test_the_real_program_keeps_to_the_exit_codes() -> None:

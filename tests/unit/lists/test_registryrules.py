@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from callguard.errors import InputError
-from callguard.lists.registryrules import check_name, coverage, new_registry, region_of
+from callguard.lists.registryrules import check_name, coverage, new_registry, region_of, registry_change
 
 
 @pytest.mark.parametrize("name", ["us", "us-national", "2026", "a" * 40])
@@ -95,3 +95,31 @@ def test_a_list_has_the_calling_code_of_its_country() -> None:
 def test_a_wrong_kind_or_age_is_refused(kind: str, age: int) -> None:
     with pytest.raises(InputError, match=r"kind|allowed-age-days"):
         new_registry(name="ny", jurisdiction="US", kind=kind, covers="", allowed_age_days=age, layout="{}")
+
+
+def test_only_what_is_named_is_changed() -> None:
+    nothing = {"kind": None, "covers": None, "allowed_age_days": None}
+    for said, change in (
+        ({}, {}),
+        ({"kind": "wireless"}, {"kind": "wireless"}),
+        ({"covers": "all"}, {"coverage": ()}),
+        ({"covers": "646,212"}, {"coverage": ("1212", "1646")}),
+        ({"allowed_age_days": "none"}, {"allowed_age_days": None}),
+        ({"allowed_age_days": "0"}, {"allowed_age_days": 0}),
+    ):
+        assert registry_change(jurisdiction="US-NY", **(nothing | said)) == change
+
+
+@pytest.mark.parametrize(
+    ("what", "value"),
+    [
+        *(("kind", wrong) for wrong in ("", "Two Words", "a\nb")),
+        *(("covers", wrong) for wrong in ("", " ", "x", "none")),
+        *(("allowed_age_days", wrong) for wrong in ("", "-1", "3661", "1e3", "\u0661", "9" * 5000)),
+    ],
+)
+def test_a_change_to_what_no_list_may_be_is_refused(what: str, value: str) -> None:
+    nothing = {"kind": None, "covers": None, "allowed_age_days": None}
+    with pytest.raises(InputError) as raised:
+        registry_change(jurisdiction="US", **(nothing | {what: value}))
+    assert raised.value.where == what.replace("_", "-")
