@@ -354,6 +354,84 @@ def test_rejected_lines_are_in_a_file_with_their_reasons(us: Run, write: Write, 
     assert len(other.read_text().splitlines()) == 2
 
 
+def test_how_much_of_a_file_may_be_rejected_is_a_setting(us: Run, write: Write) -> None:
+    file = write("a.txt", ONE, *(["abc"] * 20))
+    environ = {"CALLGUARD_REGISTRIES__REJECTED_PERCENT": "100"}
+    done(us("list", "import", "us", file, "--yes", environ=environ))
+
+
+@pytest.mark.parametrize("name", ["a.txt", "link"])
+def test_rejected_lines_never_replace_the_file_that_is_imported(
+    us: Run, write: Write, tmp_path: Path, name: str
+) -> None:
+    file = write("a.txt", ONE, "abc")
+    (tmp_path / "link").symlink_to(file)
+    other = tmp_path / name
+    refused(us("list", "import", "us", file, "--yes", "--rejected", other), "is the file that is imported")
+    refused(us("list", "import", "internal", file, "--rejected", other), "is the file that is imported")
+    part = file.rename(tmp_path / "b.csv.part")
+    refused(us("list", "import", "us", part, "--yes", "--rejected", tmp_path / "b.csv"), "is imported")
+    assert part.read_text() == f"{ONE}\nabc\n"
+
+
+def test_a_list_of_full_files_takes_change_files_with_their_own_layout(
+    us: Run, write: Write, engine: sa.Engine, redis_settings: RedisSettings
+) -> None:
+    done(us("list", "import", "us", write("2026-11-01.txt", ONE, TWO), "--yes"))
+    changes = write("2026-11-02.csv", f"D,{ONE}", f"A,{THREE}")
+    mapping = write("changes.toml", CHANGES)
+    done(us("list", "import", "us", changes, "--mapping", mapping, "--yes", "--shrink", "50"))
+    assert listed(engine, redis_settings) == {TWO, THREE}
+    done(us("list", "import", "us", write("2026-11-03.txt", ONE, TWO), "--yes"))
+    assert [row["mode"] for row in history(us)] == ["replace", "change", "replace"]
+    refused(us("list", "import", "us", changes, "--format", "excel", "--yes"), "us-text")
+
+
+def test_a_forgotten_date_is_given_with_the_same_file(us: Run, write: Write) -> None:
+    file = write("a.txt", ONE)
+    done(us("list", "import", "us", file, "--yes"))
+    told = done(us("list", "import", "us", file, "--yes", "--date", "2026-11-01"))
+    assert "added      0\n  removed    0\n  unchanged  1" in told
+    assert shown(us)["data_date"] == "2026-11-01"
+    refused(us("list", "import", "us", file, "--yes", "--date", "2026-11-01"), "already applied")
+
+
+def test_changes_of_no_known_day_are_refused_or_told(us: Run, write: Write) -> None:
+    done(us("list", "import", "us", write("a.txt", ONE), "--yes"))
+    told = done(us("list", "import", "us", write("b.txt", TWO), "--yes", "--mode", "append"))
+    assert "not known whether these changes came in their order" in told
+    done(us("list", "import", "us", write("2026-11-01.txt", ONE), "--yes", "--shrink", "50"))
+    refused(us("list", "import", "us", write("c.txt", THREE), "--yes", "--mode", "append"), "--date")
+    assert shown(us)["numbers"] == 1
+
+
+def test_a_list_that_is_in_force_is_no_failure_because_old_blocks_stay(
+    us: Run, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(self: RegistryStore, content: int) -> bool:
+        raise SqlError(f"no room to remove {content}")
+
+    for count in (1, 2):
+        done(us("list", "import", "us", write(f"{count}", *[ONE, TWO][:count]), "--yes"))
+    monkeypatch.setattr(RegistryStore, "delete_blocks", fails)
+    result = us("list", "import", "us", write("3", ONE, TWO, THREE), "--yes")
+    assert (result.exit_code, "us has 3 numbers" in result.stdout) == (0, True)
+    assert "could not be removed: SQL: no room" in result.stderr
+    assert shown(us)["numbers"] == 3
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_after_an_import_by_root_the_services_own_user_can_import(us: Run, write: Write,
+                                                                 engine: sa.Engine) -> None:  # fmt: skip
+    if engine.dialect.name != "sqlite":
+        pytest.skip("only SQLite's lock is a file")
+    database = Path(str(engine.url.database))
+    os.chown(database, 12345, 12346)
+    done(us("list", "import", "us", write("a", ONE), "--yes"))
+    (lock,) = database.parent.glob(f"{database.name}.list-*.lock")
+    assert (lock.stat().st_uid, lock.stat().st_gid, lock.stat().st_mode & 0o777) == (12345, 12346, 0o600)
+
+
 def test_without_a_terminal_nothing_is_imported_unasked(us: Run, write: Write) -> None:
     refused(us("list", "import", "us", write("a", ONE)), "no terminal", "--yes")
     assert history(us) == []
@@ -469,7 +547,3 @@ def test_formats_are_shown_with_their_sources(run: Run) -> None:
     told = done(run("list", "formats"))
     assert "us-text" in told
     assert "source: " in told
-        (("set", "us"), "nothing to change"),
-        (("set", "us", "--covers", "x"), "covers"),
-        (("set", "us", "--format", "csv", "--mapping", "m.toml"), "--format or --mapping"),
-        (("set", "none", "--kind", "state"), "no registry list 'none'"),
