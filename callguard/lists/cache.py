@@ -72,16 +72,17 @@ for i = 5, #ARGV do kept[ARGV[i]] = true end
 local scan = redis.call('HSCAN', KEYS[1], ARGV[2], 'COUNT', ARGV[3])
 local dead = {}
 for i = 1, #scan[2], 2 do
-  local generation = string.match(scan[2][i], '^[bgt]:(%d+)')
-  if generation and not kept[generation] and tonumber(generation) <= tonumber(ARGV[4]) then
+  local key, generation = string.match(scan[2][i], '^[bgt]:((%d+)-%x+)')
+  if key and not kept[key] and tonumber(generation) <= tonumber(ARGV[4]) then
     dead[#dead + 1] = scan[2][i]
   end
 end
 if #dead > 0 then redis.call('HDEL', KEYS[1], unpack(dead)) end
 return {scan[1], #dead}
 """
-"""KEYS: hash. ARGV: tag that the head must have, cursor, count, the largest generation that may go, and the
-generations that stay. Returns the next cursor (empty if the head is another) and how many fields went."""
+"""KEYS: hash. ARGV: tag that the head must have, cursor, count, the largest id of a generation that may go,
+and the keys of those that stay. Returns the next cursor (empty if the head is another) and how many fields
+went."""
 
 _NAMES = """
 local scan = redis.call('HSCAN', KEYS[1], ARGV[1], 'COUNT', ARGV[2])
@@ -176,7 +177,7 @@ class ListCache:
             len(loaded),
         ]
         for registry in loaded:
-            values += [codec.loaded_field(registry.generation), registry.blocks]
+            values += [codec.loaded_field(registry.key), registry.blocks]
         for number, of_number in entries.items():
             values += [codec.number_field(number), codec.encode_entries(of_number) if of_number else b""]
         async with bounded(self._patience):
@@ -187,21 +188,21 @@ class ListCache:
         wanted = [registry for registry in catalogue.registries if registry.generation]
         if not wanted:
             return []
-        found = await self.fields([codec.loaded_field(registry.generation) for registry in wanted])
+        found = await self.fields([codec.loaded_field(registry.key) for registry in wanted])
         return [
             registry
             for registry, blocks in zip(wanted, found, strict=True)
             if blocks != b"%d" % registry.blocks
         ]
 
-    async def load(self, generation: int, chunks: Blocks) -> int:
+    async def load(self, database: str, key: str, chunks: Blocks) -> int:
         """Load a generation beside those in force, as Loader.load does: it is looked at only once a catalogue
         that names it is applied."""
-        return await self._loader.load(generation, chunks)
+        return await self._loader.load(database, key, chunks)
 
-    async def unload(self, tag: str, cursor: str, *, newest: int, kept: Iterable[int]) -> tuple[str, int]:
-        """A step of unloading all generations up to `newest` but those kept: the next cursor, `0` at the end,
-        and how many fields went.
+    async def unload(self, tag: str, cursor: str, *, newest: int, kept: Iterable[str]) -> tuple[str, int]:
+        """A step of unloading all generations with ids up to `newest` but those whose keys are kept: the next
+        cursor, `0` at the end, and how many fields went.
 
         Nothing is done, and the cursor is empty, unless the head has the tag: then the catalogue's own
         generations are among those kept, and no reader can miss anything. Raises CacheError.

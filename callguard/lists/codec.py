@@ -6,9 +6,9 @@ The hash (its key is the setting redis.key) has:
     catalogue               [tag, shapes, registries]   what there is to look a number up in
     n:<digits>              [entry, ...]   one field for each number that has entries; E.164 without +
     n:<pattern>             the same for a pattern, such as n:6221* or n:1201XXXXXXX
-    b:<generation>:<block>  the numbers of one block of a registry list's generation, as blocks.py writes them
-    g:<generation>          how many blocks the generation has; there only once all of them are
-    t:<generation>:<random> how many batches of it a loader has sent, while it loads (loading.py)
+    b:<key>:<block>         the numbers of one block of a registry list's generation, as blocks.py writes them
+    g:<key>                 how many blocks the generation has; there only once all of them are
+    t:<key>:<random>        how many batches of it a loader has sent, while it loads (loading.py)
 
 as JSON (but for the blocks), an entry as [id, category, project, reason, source, added by, added at, expires
 at], with instants in microseconds since 1970 and null for none. One HMGET reads the head and all that may
@@ -18,9 +18,11 @@ list, one with no block not on that registry list, provided that the head is to 
 cannot be decoded never means that.
 
 One hash, because it vanishes whole (eviction, FLUSHALL) or not at all, and because one command costs less
-than several. A generation's id is never used twice, so that the blocks of the next one can be put beside
-those of the one in force, which ends when the catalogue and the head change, in one step. A change to the
-meaning of a field raises LAYOUT: older fields are then rebuilt.
+than several. A generation's key is its id and its token, such as 40-1f00c0de, and is never used twice: a
+database that was restored from a backup gives an id again, and another database has the same ids, but none
+has the same random token. So what stands under a key is that generation's and no other's, and the blocks of
+the next one can be put beside those of the one in force, which ends when the catalogue and the head change,
+in one step. A change to the meaning of a field raises LAYOUT: older fields are then rebuilt.
 """
 
 import hashlib
@@ -62,24 +64,24 @@ def number_field(number: str) -> str:
     return f"n:{number.removeprefix('+')}"
 
 
-def block_field(generation: int, block: int) -> str:
-    """The field of a block of a generation."""
-    return f"b:{generation}:{block}"
+def block_field(key: str, block: int) -> str:
+    """The field of a block of the generation that has this key."""
+    return f"b:{key}:{block}"
 
 
-def blocks_prefix(generation: int) -> str:
+def blocks_prefix(key: str) -> str:
     """What the fields of all blocks of a generation begin with; the block's number follows."""
-    return f"b:{generation}:"
+    return f"b:{key}:"
 
 
-def loaded_field(generation: int) -> str:
+def loaded_field(key: str) -> str:
     """The field that says that all blocks of a generation are there."""
-    return f"g:{generation}"
+    return f"g:{key}"
 
 
-def counter_field(generation: int, loader: str) -> str:
+def counter_field(key: str, loader: str) -> str:
     """The field in which one loader of a generation counts its batches."""
-    return f"t:{generation}:{loader}"
+    return f"t:{key}:{loader}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ class Questions:
                 registry,
                 registry.calling_code,
                 registry.block_size if registry.generation else 0,
-                codec.blocks_prefix(registry.generation),
+                codec.blocks_prefix(registry.key),
                 registry.coverage,
                 # Not listed and not covered, listed, covered, both.
                 [

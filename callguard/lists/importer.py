@@ -29,7 +29,7 @@ from callguard.lists.importrules import (
 )
 from callguard.lists.numberruns import NumberRuns
 from callguard.lists.packing import Block, Numbers, unpack
-from callguard.lists.registries import Counts, Registry, RegistryStore
+from callguard.lists.registries import Counts, Generation, Registry, RegistryStore
 from callguard.lists.registryfile import THREADS, ReadFile, Watching, read_file
 from callguard.lists.watched import Impact, Watched
 
@@ -80,8 +80,8 @@ class Outcome:
 class Live(Protocol):
     """The Redis that guards ask. Its methods fail silently: guards ask SQL until Redis has what SQL has."""
 
-    def begin(self, generation: int) -> None:
-        """A generation's blocks will come."""
+    def begin(self, key: str) -> None:
+        """Blocks of the generation that has this key will come."""
 
     def put(self, rows: Sequence[Block]) -> None:
         """Some of its blocks, which SQL has already."""
@@ -140,7 +140,7 @@ class Importer:
             self._check_size(outcome, order.limits)
             confirm(outcome)
             self._store.switch(
-                generation,
+                generation.id,
                 Counts(
                     tally.blocks,
                     outcome.difference.numbers,
@@ -290,13 +290,13 @@ class Importer:
     def _tally(self, mode: Mode, file: ReadFile) -> "_Tally":
         return _Tally(self._before.numbers if self._before else 0, anew=self._rewrites(mode, file))
 
-    def _write(self, generation: int, tally: "_Tally", pieces: _Pieces) -> None:
-        self._live.begin(generation)
+    def _write(self, generation: Generation, tally: "_Tally", pieces: _Pieces) -> None:
+        self._live.begin(generation.key)
         with closing(pieces):
             for piece in pieces:
                 tally.add(piece)
                 for rows in _batches(piece.rows):
-                    self._store.add_blocks(generation, rows)
+                    self._store.add_blocks(generation.id, rows)
                     self._live.put(rows)
         self._live.complete()
 

@@ -47,7 +47,8 @@ class LiveCopy:
             connect(settings.redis, settings.state), key=settings.redis.key, timeout=patience
         )
         self._threads = SqlThreads(timeout=max(settings.sql.timeout, _PATIENCE), count=1)
-        self._sync = Synchroniser(ListStore(engine), self._cache, self._threads)
+        self._store = ListStore(engine)
+        self._sync = Synchroniser(self._store, self._cache, self._threads)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="live-copy", daemon=True)
         self._batches: queue.Queue[_Rows | None] = queue.Queue(_WAITING)
@@ -68,11 +69,11 @@ class LiveCopy:
         self._thread.join()
         self._loop.close()
 
-    def begin(self, generation: int) -> None:
-        """A generation's blocks will come."""
+    def begin(self, key: str) -> None:
+        """Blocks of the generation that has this key will come."""
         self.abandon()
         self._batches = queue.Queue(_WAITING)
-        load = self._cache.load(generation, self._taken(self._batches))
+        load = self._load(key, self._taken(self._batches))
         self._loading = asyncio.run_coroutine_threadsafe(load, self._loop)
 
     def put(self, rows: _Rows) -> None:
@@ -83,7 +84,7 @@ class LiveCopy:
         """All of them came. Returns when Redis has them, or will not have them."""
         self._put(None)
         if self._loading is not None:
-            with suppress(CacheError, CancelledError):
+            with suppress(CacheError, SqlError, CancelledError):
                 self._loading.result()
         self._loading = None
 
@@ -123,6 +124,10 @@ class LiveCopy:
         except queue.Full:
             return False
         return True
+
+    async def _load(self, key: str, batches: AsyncIterator[_Rows]) -> int:
+        mark = await self._threads.run(self._store.mark)
+        return await self._cache.load(mark.database, key, batches)
 
     async def _closed(self) -> None:
         await self._cache.close()

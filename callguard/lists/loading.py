@@ -105,29 +105,40 @@ class Loader:
         self._timeout = timeout
         self._loaded = Script(_LOADED)
 
-    async def load(self, generation: int, chunks: Blocks) -> int:
-        """Load all blocks of a generation and then mark it as loaded; how many blocks it has.
+    async def load(self, database: str, key: str, chunks: Blocks) -> int:
+        """Load all blocks of the generation that has this key and then mark it as loaded; how many blocks it
+        has.
 
-        It may be done twice, or by two at once. Raises CacheCold if there are no lists beside which to load
-        (whoever rebuilds them loads everything), and CacheError if Redis fails or lost a part.
+        It may be done twice, or by two at once. Raises CacheCold if there are no lists of this database
+        (Mark.database) beside which to load (whoever rebuilds them loads everything), and CacheError if Redis
+        fails or lost a part.
         """
-        async with bounded(self._timeout):
-            head: object = await self._client.hget(self._key, codec.HEAD)
-        if head is None:
-            raise CacheCold("no lists are there")
-        counter = codec.counter_field(generation, secrets.token_hex(8))
+        await self._check_head(database)
+        counter = codec.counter_field(key, secrets.token_hex(8))
         pouring = Pouring(self._client, self._key, counter, timeout=self._timeout)
         blocks = 0
         async for chunk in each(chunks):
             blocks += len(chunk)
-            await pouring.pour((codec.block_field(generation, block), data) for block, data in chunk)
+            await pouring.pour((codec.block_field(key, block), data) for block, data in chunk)
         await pouring.flush()
-        values: list[EncodableT] = [counter, pouring.batches, codec.loaded_field(generation), blocks]
+        values: list[EncodableT] = [counter, pouring.batches, codec.loaded_field(key), blocks]
         async with bounded(self._timeout):
             done = await self._loaded.run(self._client, [self._key], values)
         if done != 1:
             raise lost()
         return blocks
+
+    async def _check_head(self, database: str) -> None:
+        async with bounded(self._timeout):
+            head: Any = await self._client.hget(self._key, codec.HEAD)
+        if head is None:
+            raise CacheCold("no lists are there")
+        try:
+            of = codec.decode_head(head).mark.database
+        except codec.Undecodable as error:
+            raise CacheCold(f"the lists cannot be read: {error}") from error
+        if of != database:
+            raise CacheCold("the lists are of another database")
 
 
 class Build:
@@ -139,7 +150,7 @@ class Build:
         # In a cluster the two must be in the same slot: that of what is between the braces.
         name = key if "{" in key else f"{{{key}}}"
         self.key = f"{name}:build:{secrets.token_hex(8)}"
-        counter = codec.counter_field(0, secrets.token_hex(8))
+        counter = codec.counter_field("build", secrets.token_hex(8))
         self.pouring = Pouring(client, self.key, counter, timeout=timeout, lifetime=_BUILD_SECONDS)
 
     async def add(self, entries: Mapping[str, tuple[Entry, ...]]) -> None:
@@ -150,13 +161,13 @@ class Build:
             for number, of_number in entries.items()
         )
 
-    async def add_blocks(self, generation: int, chunk: Sequence[tuple[int, bytes]]) -> None:
-        """Add blocks of a generation. Raises CacheError."""
-        await self.pouring.pour((codec.block_field(generation, block), data) for block, data in chunk)
+    async def add_blocks(self, key: str, chunk: Sequence[tuple[int, bytes]]) -> None:
+        """Add blocks of the generation that has this key. Raises CacheError."""
+        await self.pouring.pour((codec.block_field(key, block), data) for block, data in chunk)
 
-    async def add_loaded(self, generation: int, blocks: int) -> None:
+    async def add_loaded(self, key: str, blocks: int) -> None:
         """Add that all of a generation's blocks were added. Raises CacheError."""
-        await self.pouring.pour([(codec.loaded_field(generation), b"%d" % blocks)])
+        await self.pouring.pour([(codec.loaded_field(key), b"%d" % blocks)])
 
     async def discard(self) -> None:
         """Throw it away. Raises CacheError."""

@@ -67,7 +67,9 @@ class RegistryList:
     """The prefixes, as digits with the calling code, that the list speaks of; empty for the whole country."""
     allowed_age_days: int | None
     generation: int = 0
-    """The id of the generation in force, never used twice; 0 while nothing was imported yet."""
+    """The id of the generation in force; 0 while nothing was imported yet."""
+    token: str = ""
+    """The generation's own, random: a database restored from a backup gives an id a second time."""
     version: int = 0
     """The generation's number in its list, from 1."""
     content: int = 0
@@ -77,6 +79,11 @@ class RegistryList:
     data_date: date | None = None
     numbers: int = 0
     blocks: int = 0
+
+    @property
+    def key(self) -> str:
+        """The name of the generation in force, of which there is no other in any database."""
+        return generation_key(self.generation, self.token)
 
     def concerns(self, e164: str) -> bool:
         """Tell whether the number is of the list's country."""
@@ -145,6 +152,11 @@ class NewEntry:
             check_text("project", self.project, longest=LONGEST_PROJECT, required=True)
         if self.expires_at is not None and self.expires_at.tzinfo is None:
             raise InputError("a time without its zone", where="expires", allowed="a time with its zone")
+
+
+def generation_key(identity: int, token: str) -> str:
+    """The name by which Redis knows a generation."""
+    return f"{identity}-{token}"
 
 
 def check_text(field: str, text: str, *, longest: int = LONGEST_TEXT, required: bool = False) -> None:

@@ -7,6 +7,7 @@ dies leaves a generation `loading`, which the next one cleans away. Every method
 """
 
 import json
+import secrets
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any, TypedDict
@@ -16,7 +17,7 @@ import sqlalchemy as sa
 from callguard.database import ordered_write, snapshot, write
 from callguard.errors import InputError
 from callguard.lists.blockstore import BlockStore
-from callguard.lists.model import Action
+from callguard.lists.model import Action, generation_key
 from callguard.lists.tables import blocks, changes, generations, registries
 
 
@@ -48,6 +49,7 @@ class Generation:
     """A row of the history of a registry list."""
 
     id: int
+    token: str
     registry: int
     version: int
     state: str
@@ -65,6 +67,11 @@ class Generation:
     added: int
     removed: int
     rejected: int
+
+    @property
+    def key(self) -> str:
+        """Its name in Redis."""
+        return generation_key(self.id, self.token)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,9 +169,9 @@ class RegistryStore(BlockStore):
         data_date: date | None,
         who: str,
         block_size: int,
-    ) -> int:
-        """Begin a generation; its id."""
-        with write(self.engine) as connection:
+    ) -> Generation:
+        """Begin a generation."""
+        with ordered_write(self.engine) as connection:
             identity = _insert_generation(
                 connection,
                 registry=registry,
@@ -176,15 +183,14 @@ class RegistryStore(BlockStore):
                 who=who,
                 block_size=block_size,
             )
-            connection.execute(
-                generations.update().where(generations.c.id == identity).values(content=identity)
-            )
-            return identity
+            own = generations.update().where(generations.c.id == identity).values(content=identity)
+            row = connection.execute(own.returning(*generations.c)).one()
+            return Generation(**row._mapping)
 
     def begin_rollback(self, registry: int, *, who: str) -> Generation:
         """Begin a generation that repeats the one that was in force before: its blocks are there already, so
         that only `switch` is left to do. Raises InputError if there is none to go back to."""
-        with write(self.engine) as connection:
+        with ordered_write(self.engine) as connection:
             chosen = sa.select(registries).where(registries.c.id == registry)
             in_force = connection.execute(chosen).one().generation
             ready = (
@@ -343,8 +349,10 @@ def _registry(row: sa.Row[Any]) -> Registry:
 
 
 def _insert_generation(connection: sa.Connection, **values: Any) -> int:
+    """In an ordered write: ids become visible in their order, as the sweep of Redis relies on (sync.py)."""
     counts = dict.fromkeys(("blocks", "numbers", "added", "removed", "rejected", "version"), 0)
-    row = {**counts, "state": "loading", "begun_at": datetime.now(UTC), **values}
+    now, token = datetime.now(UTC), secrets.token_hex(4)
+    row = {**counts, "state": "loading", "begun_at": now, "token": token, **values}
     identity: int = connection.execute(
         generations.insert().values(row).returning(generations.c.id)
     ).scalar_one()

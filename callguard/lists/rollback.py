@@ -16,7 +16,7 @@ def roll_back(store: RegistryStore, registry: Registry, live: LiveCopy, *, who: 
     store.fail_dead(registry.id)
     try:
         back = store.begin_rollback(registry.id, who=who)
-        live.begin(back.id)
+        live.begin(back.key)
         for rows in store.chunks(back.content):
             live.put(rows)
         live.complete()

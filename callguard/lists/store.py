@@ -17,7 +17,7 @@ from callguard.errors import SqlError
 from callguard.lists.blocks import BadBlock
 from callguard.lists.blockstore import BlockStore
 from callguard.lists.hits import Questions
-from callguard.lists.model import Action, Catalogue, Change, Mark, NewEntry, RegistryList
+from callguard.lists.model import Action, Catalogue, Change, Mark, NewEntry, RegistryList, generation_key
 from callguard.lists.tables import blocks, changes, entries, generations, registries
 from callguard.screening.model import Entry, Hits, RegistryHit
 from callguard.screening.patterns import patterns_for, shape_from, shape_of, shape_text
@@ -48,6 +48,7 @@ _REGISTRIES: sa.Select[Any] = (
         registries.c.coverage,
         registries.c.allowed_age_days,
         generations.c.id.label("generation"),
+        generations.c.token,
         generations.c.version,
         generations.c.content,
         generations.c.block_size,
@@ -80,8 +81,8 @@ class Generations:
     """Which generations of registry lists there is a use for."""
 
     catalogue: Catalogue
-    loading: tuple[int, ...]
-    """The ids of those that an importer works on."""
+    loading: tuple[str, ...]
+    """The keys of those that an importer works on."""
     newest: int
     """The largest id there is; 0 if there is none."""
 
@@ -254,11 +255,11 @@ class ListStore:
 
     def generations(self) -> Generations:
         """Which generations are in force or may come into force."""
-        loading = sa.select(generations.c.id).where(generations.c.state == "loading")
+        loading = sa.select(generations.c.id, generations.c.token).where(generations.c.state == "loading")
         with snapshot(self._engine) as connection:
             return Generations(
                 catalogue=self._catalogue(connection, _mark(connection)),
-                loading=tuple(connection.execute(loading).scalars()),
+                loading=tuple(generation_key(*row) for row in connection.execute(loading)),
                 newest=connection.execute(sa.select(sa.func.max(generations.c.id))).scalar() or 0,
             )
 

@@ -59,7 +59,7 @@ class Synchroniser:
                 if not load:
                     return None
                 for registry in await self._cache.not_loaded(delta.catalogue):
-                    await self._cache.load(registry.generation, self._blocks(registry))
+                    await self._cache.load(mark.database, registry.key, self._blocks(registry))
 
     async def rebuild(self, progress: Progress | None = None) -> bool:
         """Build the hash anew from SQL and put it live; False if other processes keep changing the head.
@@ -85,12 +85,12 @@ class Synchroniser:
                     progress(done, in_all)
             for registry in registries:
                 async for chunk in self._blocks(registry):
-                    await build.add_blocks(registry.generation, chunk)
+                    await build.add_blocks(registry.key, chunk)
                     done += len(chunk)
                     if progress is not None:
                         progress(done, in_all)
-                await build.add_loaded(registry.generation, registry.blocks)
-            live = await self._put_live(build, mark, {registry.generation for registry in registries})
+                await build.add_loaded(registry.key, registry.blocks)
+            live = await self._put_live(build, mark, {registry.key for registry in registries})
         except BaseException:
             with suppress(CacheError):
                 await build.discard()
@@ -99,7 +99,7 @@ class Synchroniser:
             await build.discard()
         return live
 
-    async def _put_live(self, build: Build, mark: Mark, loaded: set[int]) -> bool:
+    async def _put_live(self, build: Build, mark: Mark, loaded: set[str]) -> bool:
         """Add to a built hash, which is at `mark`, what SQL has got since, and make it the live one."""
         for _ in range(_TRIES):
             # The head is read before SQL, so that what was built covers it.
@@ -113,11 +113,11 @@ class Synchroniser:
             await build.add(delta.entries)
             mark = delta.mark
             for registry in delta.catalogue.registries:
-                if registry.generation and registry.generation not in loaded:
+                if registry.generation and registry.key not in loaded:
                     async for chunk in self._blocks(registry):
-                        await build.add_blocks(registry.generation, chunk)
-                    await build.add_loaded(registry.generation, registry.blocks)
-                    loaded.add(registry.generation)
+                        await build.add_blocks(registry.key, chunk)
+                    await build.add_loaded(registry.key, registry.blocks)
+                    loaded.add(registry.key)
             if await self._cache.swap(build, found, mark, delta.catalogue):
                 return True
         return False
@@ -132,7 +132,7 @@ class Synchroniser:
         generations = await self._threads.run(self._store.generations)
         if not generations.newest:
             return 0
-        in_force = (registry.generation for registry in generations.catalogue.registries)
+        in_force = (registry.key for registry in generations.catalogue.registries)
         tag, kept = codec.tag_of(generations.catalogue), {*in_force, *generations.loading}
         cursor, gone = "0", 0
         while True:

@@ -90,6 +90,7 @@ generations = sa.Table(
     "generations",
     metadata,
     sa.Column("id", RowId, primary_key=True),
+    sa.Column("token", sa.String(8), nullable=False),
     sa.Column("registry", RowId, sa.ForeignKey("registries.id"), nullable=False, index=True),
     sa.Column("version", sa.Integer, nullable=False),
     sa.Column("state", sa.String(16), nullable=False),
@@ -113,6 +114,7 @@ generations = sa.Table(
 )
 """Every generation there ever was. `loading`: its importer works, or died; `ready`: complete, in force or one
 to roll back to; `retired`: its blocks are gone or going; `failed`: it never was complete, likewise.
+`token` is random: it tells an id from the same id of a database restored from a backup (codec.py).
 `version` counts those that came into force in each list from 1; 0 before. `digest` is SHA-256 of the file."""
 
 blocks = sa.Table(

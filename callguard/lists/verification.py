@@ -22,6 +22,7 @@ _PATIENCE = 5.0
 _PAUSE = 0.05
 _NUMBER = re.compile(r"[1-9][0-9]*(\*|X+)?", re.ASCII)
 _ID = re.compile(r"0|[1-9][0-9]{0,18}", re.ASCII)
+_KEY = re.compile(rf"({_ID.pattern})-[0-9a-f]{{8}}", re.ASCII)
 _BLOCKS = 200
 """Blocks compared at a time: a quarter of a megabyte of a dense list."""
 
@@ -191,11 +192,10 @@ class _Comparison:
 
     async def _blocks(self, registry: RegistryList) -> None:
         """Compare a generation, which never changes."""
-        generation = registry.generation
-        loaded = codec.loaded_field(generation)
+        loaded = codec.loaded_field(registry.key)
         chunks = self._store.blocks.chunks(registry.content, _BLOCKS)
         while chunk := await self._threads.run(partial(next, chunks, ())):
-            names = [codec.block_field(generation, block) for block, _ in chunk]
+            names = [codec.block_field(registry.key, block) for block, _ in chunk]
             values = await self._cache.fields(names)
             if any(value != data for (_, data), value in zip(chunk, values, strict=True)):
                 values = await self._while_in_force(registry, names)
@@ -229,10 +229,10 @@ class _Comparison:
     async def _others(self, generations: Generations) -> None:
         """Look for fields that SQL has nothing for."""
         registries = generations.catalogue.registries
-        in_force = {registry.generation: registry for registry in registries if registry.generation}
+        in_force = {registry.key: registry for registry in registries if registry.generation}
         coming = set(generations.loading)
         numbers: list[str] = []
-        blocks: dict[int, list[int]] = {generation: [] for generation in in_force}
+        blocks: dict[str, list[int]] = {key: [] for key in in_force}
         cursor = "0"
         while True:
             cursor, names = await self._cache.names(cursor)
@@ -242,13 +242,13 @@ class _Comparison:
                         pass
                     case ["n", text] if _NUMBER.fullmatch(text):
                         numbers.append(f"+{text}")
-                    case ["b", text, block] if _digits(text, block) and int(text) in in_force:
-                        blocks[int(text)].append(int(block))
-                    case ["b", text, block] if _digits(text, block):
-                        self._leftover(int(text), coming, generations.newest)
-                    case ["g", text] | ["t", text, _] if _digits(text):
-                        if int(text) not in in_force:
-                            self._leftover(int(text), coming, generations.newest)
+                    case ["b", key, block] if key in in_force and _ID.fullmatch(block):
+                        blocks[key].append(int(block))
+                    case ["b", key, block] if _KEY.fullmatch(key) and _ID.fullmatch(block):
+                        self._leftover(key, coming, generations.newest)
+                    case ["g", key] | ["t", key, _] if _KEY.fullmatch(key):
+                        if key not in in_force:
+                            self._leftover(key, coming, generations.newest)
                     case _:
                         self.note(Kind.EXTRA, ascii(name)[1:-1], "no field of callguard's")
             last = cursor == "0"
@@ -256,15 +256,15 @@ class _Comparison:
                 if not await self._extra_numbers(numbers):
                     return
                 numbers = []
-            for identity, some in blocks.items():
+            for key, some in blocks.items():
                 if last or len(some) > _BLOCKS:
-                    await self._extra_blocks(in_force[identity], some)
+                    await self._extra_blocks(in_force[key], some)
                     some.clear()
             if last:
                 return
 
-    def _leftover(self, generation: int, coming: set[int], newest: int) -> None:
-        if generation not in coming and generation <= newest:
+    def _leftover(self, key: str, coming: set[str], newest: int) -> None:
+        if key not in coming and int(key.partition("-")[0]) <= newest:
             self._leftovers += 1
 
     async def _extra_numbers(self, numbers: Sequence[str]) -> bool:
@@ -280,7 +280,7 @@ class _Comparison:
             return
         there = await self._threads.run(partial(self._store.blocks.some_blocks, registry.content, wanted))
         for block in set(wanted).difference(block for block, _ in there):
-            name = codec.block_field(registry.generation, block)
+            name = codec.block_field(registry.key, block)
             self.note(Kind.EXTRA, name, _block_words(registry, block))
 
     async def _at_one_version(self, names: Sequence[str], numbers: Sequence[str] = ()) -> "_Held | None":
@@ -328,10 +328,6 @@ def _decoded(raw: bytes | None) -> codec.Head | None:
         return None if raw is None else codec.decode_head(raw)
     except codec.Undecodable:
         return None
-
-
-def _digits(*texts: str) -> bool:
-    return all(_ID.fullmatch(text) for text in texts)
 
 
 def _block_words(registry: RegistryList, block: int) -> str:

@@ -57,9 +57,9 @@ def fill(store: RegistryStore) -> None:
             block_size=SIZE,
         )
         for start in range(0, len(rows), 1000):
-            store.add_blocks(generation, rows[start : start + 1000])
+            store.add_blocks(generation.id, rows[start : start + 1000])
         counts = Counts(len(rows), len(numbers), len(numbers), 0, 0)
-        store.switch(generation, counts, instead_of=None, why="")
+        store.switch(generation.id, counts, instead_of=None, why="")
 
 
 async def measure(folder: Path, rounds: int) -> list[tuple[str, float, float]]:

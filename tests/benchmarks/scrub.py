@@ -75,9 +75,9 @@ def add_registry(engine: sa.Engine, numbers: Numbers) -> None:
     )
     blocks = pack(numbers, BLOCK_SIZE)
     for at in range(0, len(blocks), 2000):
-        store.add_blocks(generation, blocks[at : at + 2000])
+        store.add_blocks(generation.id, blocks[at : at + 2000])
     counts = Counts(len(blocks), len(numbers), len(numbers), 0, 0)
-    store.switch(generation, counts, instead_of=None, why="")
+    store.switch(generation.id, counts, instead_of=None, why="")
 
 
 def add_entries(engine: sa.Engine, count: int) -> None:

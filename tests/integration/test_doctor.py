@@ -299,7 +299,7 @@ async def test_a_registry_list_that_is_too_old_is_a_warning(
     generation = store.begin(
         us.id, mode="replace", file="f", digest="d", data_date=day, who="ani", block_size=10_000
     )
-    store.switch(generation, Counts(0, 7, 7, 0, 0), instead_of=None, why="")
+    store.switch(generation.id, Counts(0, 7, 7, 0, 0), instead_of=None, why="")
     (finding,) = (await site.examined())["registries"]
     assert (finding.state, told in finding.told) == (state, True)
     assert ("callguard list import us" in finding.remedy) is (state is State.WARNING)

@@ -156,7 +156,7 @@ class Site:
             cache = ListCache(connect(self._redis, NOWHERE), key=self._redis.key, timeout=5)
             _, names = await cache.names()
             await cache.close()
-            return {int(name.split(":")[1]) for name in names if name[:2] in {"b:", "g:"}}
+            return {int(name.split(":")[1].partition("-")[0]) for name in names if name[:2] in {"b:", "g:"}}
 
         return asyncio.run(asked())
 

@@ -12,6 +12,7 @@ from callguard.lists import blocks
 from callguard.lists.blocks import number_of
 from callguard.lists.cache import ListCache
 from callguard.lists.connection import connect
+from callguard.lists.loading import Blocks
 from callguard.lists.model import NewEntry, RegistryList
 from callguard.lists.registries import Counts, NewRegistry, RegistryStore
 from callguard.lists.service import CacheState, GuardedLists, ListsStatus
@@ -70,7 +71,7 @@ class Lists:
         holds."""
         registry = self.registries.find(name)
         assert registry is not None
-        generation = self.registries.begin(
+        begun = self.registries.begin(
             registry.id,
             mode="replace",
             file="numbers.csv",
@@ -82,8 +83,8 @@ class Lists:
         numbers = set(numbers)
         rows = packed(numbers, size)
         if rows:
-            self.registries.add_blocks(generation, rows)
-        return generation, Counts(len(rows), len(numbers), 0, 0, 0)
+            self.registries.add_blocks(begun.id, rows)
+        return begun.id, Counts(len(rows), len(numbers), 0, 0, 0)
 
     def switch_in_sql_alone(self, name: str, numbers: Iterable[str], *, size: int = 10_000) -> RegistryList:
         """Put a new generation with these numbers in force, as an import does that cannot reach Redis."""
@@ -96,6 +97,14 @@ class Lists:
         registry = self.registries.find(name)
         assert registry is not None
         self.registries.switch(generation, counts, instead_of=registry.generation, why="")
+
+    def key(self, generation: int) -> str:
+        """A generation's name in Redis."""
+        return self.registries.generation(generation).key
+
+    async def load(self, key: str, chunks: Blocks) -> int:
+        """Load the blocks of a generation, as an import does before the switch."""
+        return await self.cache.load(self.store.mark().database, key, chunks)
 
     def registry(self, name: str) -> RegistryList:
         """A list as calls are checked against it, by SQL."""

@@ -40,6 +40,7 @@ def upgrade() -> None:
     op.create_table(
         "generations",
         sa.Column("id", _ROW_ID, nullable=False),
+        sa.Column("token", sa.String(8), nullable=False),
         sa.Column("registry", _ROW_ID, nullable=False),
         sa.Column("version", sa.Integer, nullable=False),
         sa.Column("state", sa.String(16), nullable=False),

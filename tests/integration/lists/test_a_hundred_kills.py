@@ -300,6 +300,6 @@ def is_tidy(scene: Scene) -> None:
     with scene.redis.client() as client:
         names = [name.decode() for name, _ in client.hscan_iter(KEY, count=1000)]
         assert {name.split(":")[1] for name in names if name[:2] in {"b:", "g:"}} == {
-            str(scene.history.now.generation)
+            scene.lists.key(scene.history.now.generation)
         }
         assert not [name for name in names if name.startswith("t:")]

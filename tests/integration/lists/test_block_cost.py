@@ -26,7 +26,7 @@ def test_a_block_costs_redis_what_is_reckoned(redis: RedisServer, size: int, eac
     with redis.client() as client:
         before = client.info("memory")["used_memory"]
         for block, data in pack(numbers, size):
-            client.hset("lists", block_field(12, block), data)
+            client.hset("lists", block_field("12-1f00c0de", block), data)
         taken = client.info("memory")["used_memory"] - before
     assert redis_cost(numbers, size) == pytest.approx(taken, rel=0.15)
 

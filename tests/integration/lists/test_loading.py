@@ -3,16 +3,19 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import date
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 from redis.crc import key_slot
 
+from callguard.config import RedisSettings, SqlSettings
+from callguard.database import migrate, open_engine
 from callguard.errors import CacheCold, CacheError, SqlError
 from callguard.lists import codec
 from callguard.lists.loading import Build
 from callguard.lists.registries import Counts
-from callguard.lists.tables import blocks
+from callguard.lists.tables import blocks, generations
 from tests.rig.lists import Lists, packed
 
 pytestmark = pytest.mark.integration
@@ -21,6 +24,8 @@ KEY = "callguard:lists"
 MANY = [f"+1{number}" for number in range(2_120_000_000, 2_123_000_000, 1500)]
 """2,000 numbers in 300 blocks: several batches."""
 LISTED = MANY[0]
+OTHER = "90-0badcafe"
+"""The key of a generation that SQL does not have."""
 
 Chunk = Sequence[tuple[int, bytes]]
 
@@ -34,12 +39,12 @@ async def us(lists: Lists) -> Lists:
     return lists
 
 
-async def fields(lists: Lists, generation: int, kinds: str = "bgt") -> set[str]:
+async def fields(lists: Lists, key: str, kinds: str = "bgt") -> set[str]:
     """The names of what Redis holds of a generation."""
     cursor, found = "0", set[str]()
     while True:
         cursor, names = await lists.cache.names(cursor)
-        found |= {name for name in names if name[0] in kinds and name.split(":")[1:2] == [str(generation)]}
+        found |= {name for name in names if name[0] in kinds and name.split(":")[1:2] == [key]}
         if cursor == "0":
             return found
 
@@ -56,22 +61,23 @@ async def chunked(*some: Chunk) -> AsyncIterator[Chunk]:
 
 async def test_a_loaded_generation_leaves_its_blocks_and_its_mark_and_nothing_else(us: Lists) -> None:
     generation, counts = us.written("us", MANY)
-    assert await us.cache.load(generation, us.registries.chunks(generation, 7)) == counts.blocks
-    expected = {codec.block_field(generation, block) for block, _ in packed(MANY)}
-    assert await fields(us, generation) == expected | {codec.loaded_field(generation)}
-    assert await us.cache.fields([codec.loaded_field(generation)]) == [b"%d" % counts.blocks]
+    key = us.key(generation)
+    assert await us.load(key, us.registries.chunks(generation, 7)) == counts.blocks
+    expected = {codec.block_field(key, block) for block, _ in packed(MANY)}
+    assert await fields(us, key) == expected | {codec.loaded_field(key)}
+    assert await us.cache.fields([codec.loaded_field(key)]) == [b"%d" % counts.blocks]
 
 
 async def test_chunks_may_be_read_in_either_way(us: Lists) -> None:
     rows = packed(MANY)
-    assert await us.cache.load(90, chunked(rows[:100], rows[100:])) == len(rows)
-    assert await us.cache.load(91, [rows[:1], rows[1:]]) == len(rows)
-    assert len(await fields(us, 90)) == len(await fields(us, 91)) == len(rows) + 1
+    assert await us.load(OTHER, chunked(rows[:100], rows[100:])) == len(rows)
+    assert await us.load("91-00000000", [rows[:1], rows[1:]]) == len(rows)
+    assert len(await fields(us, OTHER)) == len(await fields(us, "91-00000000")) == len(rows) + 1
 
 
 async def test_a_generation_without_numbers_is_loaded_too(us: Lists) -> None:
     generation, counts = us.written("us", [])
-    assert await us.cache.load(generation, []) == 0
+    assert await us.load(us.key(generation), []) == 0
     us.switch("us", generation, counts)
     assert await us.sync.catch_up(load=False) == us.store.mark()
     assert not await listed(us, LISTED)
@@ -79,8 +85,59 @@ async def test_a_generation_without_numbers_is_loaded_too(us: Lists) -> None:
 
 async def test_nothing_is_loaded_where_no_lists_are(lists: Lists) -> None:
     with pytest.raises(CacheCold):
-        await lists.cache.load(1, [packed(MANY)])
+        await lists.load(OTHER, [packed(MANY)])
     assert not await lists.client.exists(KEY)
+
+
+async def test_a_generation_of_before_a_restored_backup_is_not_taken_for_one_of_the_same_id(
+    us: Lists, engine: sa.Engine
+) -> None:
+    """The importer died before the switch, and the next import got the id again, with as many blocks."""
+    undone, counts = us.written("us", [MANY[1]])
+    await us.load(us.key(undone), us.registries.chunks(undone))
+    forget_newest(engine, undone)
+    again, same_counts = us.written("us", [MANY[2]])
+    assert (again, same_counts) == (undone, counts)
+    us.switch("us", again, same_counts)
+    assert await us.sync.catch_up(load=False) is None
+    assert await us.sync.catch_up() == us.store.mark()
+    assert (await listed(us, MANY[1]), await listed(us, MANY[2])) == (False, True)
+
+
+def forget_newest(engine: sa.Engine, generation: int) -> None:
+    """Put the database back to where this generation had not begun."""
+    with engine.begin() as connection:
+        connection.execute(blocks.delete().where(blocks.c.content == generation))
+        connection.execute(generations.delete().where(generations.c.id == generation))
+        last = {
+            "sqlite": "UPDATE sqlite_sequence SET seq = :last WHERE name = 'generations'",
+            "postgresql": "SELECT setval('generations_id_seq', :last)",
+        }
+        connection.execute(sa.text(last[engine.dialect.name]), {"last": generation - 1})
+
+
+async def test_nothing_is_loaded_beside_the_lists_of_another_database(
+    us: Lists, redis_settings: RedisSettings, tmp_path: Path
+) -> None:
+    engine = open_engine(SqlSettings(), tmp_path / "other")
+    migrate(engine)
+    other = Lists(engine, redis_settings)
+    other.new_list("us")
+    generation, _ = other.written("us", MANY)
+    held = await us.client.hlen(KEY)
+    with pytest.raises(CacheCold, match="another database"):
+        await other.load(other.key(generation), other.registries.chunks(generation))
+    assert await us.client.hlen(KEY) == held
+    await other.close()
+    engine.dispose()
+
+
+@pytest.mark.parametrize("head", [b"", b"[1]"])
+async def test_nothing_is_loaded_beside_lists_that_cannot_be_read(us: Lists, head: bytes) -> None:
+    await us.client.hset(KEY, codec.HEAD, head)
+    with pytest.raises(CacheCold, match="cannot be read"):
+        await us.load(OTHER, [packed(MANY)])
+    assert await fields(us, OTHER) == set()
 
 
 def interrupted(harm: Callable[[], Awaitable[object]]) -> AsyncIterator[Chunk]:
@@ -98,14 +155,14 @@ def interrupted(harm: Callable[[], Awaitable[object]]) -> AsyncIterator[Chunk]:
 
 async def test_a_load_into_lists_that_were_flushed_meanwhile_fails(us: Lists) -> None:
     with pytest.raises(CacheError, match="gone"):
-        await us.cache.load(90, interrupted(us.client.flushall))
-    assert await us.cache.fields([codec.loaded_field(90)]) == [None]
+        await us.load(OTHER, interrupted(us.client.flushall))
+    assert await us.cache.fields([codec.loaded_field(OTHER)]) == [None]
 
 
 async def test_a_load_into_lists_that_were_rebuilt_meanwhile_fails(us: Lists) -> None:
     with pytest.raises(CacheError, match="gone"):
-        await us.cache.load(90, interrupted(us.sync.rebuild))
-    assert await us.cache.fields([codec.loaded_field(90)]) == [None]
+        await us.load(OTHER, interrupted(us.sync.rebuild))
+    assert await us.cache.fields([codec.loaded_field(OTHER)]) == [None]
 
 
 @pytest.mark.parametrize("missed", ["a batch in the middle", "the last batch"])
@@ -126,16 +183,16 @@ async def test_a_batch_that_the_new_master_never_got_is_noticed(us: Lists, misse
         await us.client.restore(KEY, 0, replica, replace=True)
 
     with pytest.raises(CacheError, match="gone"):
-        await us.cache.load(90, chunks())
-    assert await us.cache.fields([codec.loaded_field(90)]) == [None]
+        await us.load(OTHER, chunks())
+    assert await us.cache.fields([codec.loaded_field(OTHER)]) == [None]
 
 
 async def test_two_that_load_the_same_do_each_other_no_harm(us: Lists) -> None:
     generation, counts = us.written("us", MANY)
     async with asyncio.TaskGroup() as tasks:
-        loads = [tasks.create_task(us.cache.load(generation, chunked(packed(MANY)))) for _ in range(3)]
+        loads = [tasks.create_task(us.load(us.key(generation), chunked(packed(MANY)))) for _ in range(3)]
     assert [load.result() for load in loads] == [counts.blocks] * 3
-    assert len(await fields(us, generation)) == counts.blocks + 1
+    assert len(await fields(us, us.key(generation))) == counts.blocks + 1
 
 
 async def test_what_a_dead_loader_left_behind_does_no_harm(us: Lists) -> None:
@@ -147,7 +204,7 @@ async def test_what_a_dead_loader_left_behind_does_no_harm(us: Lists) -> None:
         waiting.set()
         await asyncio.Event().wait()
 
-    load = asyncio.create_task(us.cache.load(generation, chunks()))
+    load = asyncio.create_task(us.load(us.key(generation), chunks()))
     await waiting.wait()
     load.cancel()
     await asyncio.wait([load])
@@ -160,20 +217,23 @@ async def test_what_a_dead_loader_left_behind_does_no_harm(us: Lists) -> None:
 
 
 async def test_generations_out_of_force_are_unloaded_and_no_others(us: Lists) -> None:
-    first = us.registry("us").generation
+    first = us.registry("us").key
     failed, _ = us.written("us", MANY)
-    await us.cache.load(failed, us.registries.chunks(failed))
+    await us.load(us.key(failed), us.registries.chunks(failed))
     us.registries.fail(failed)
-    await us.client.hset(KEY, codec.counter_field(failed, "dead"), 3)
-    second = us.switch_in_sql_alone("us", MANY).generation
+    await us.client.hset(KEY, codec.counter_field(us.key(failed), "dead"), 3)
+    second = us.switch_in_sql_alone("us", MANY)
     await us.sync.catch_up()
     loading, counts = us.written("us", MANY)
-    await us.cache.load(loading, us.registries.chunks(loading))
-    future = loading + 1
-    await us.cache.load(future, [packed([LISTED])])
-    assert await us.sync.unload_dead() == (1 + 1) + (counts.blocks + 2)
-    assert await fields(us, first) == await fields(us, failed) == set()
-    for kept in (second, loading):
+    await us.load(us.key(loading), us.registries.chunks(loading))
+    undone = f"{second.generation}-0badcafe"  # as it was before a backup was restored
+    await us.load(undone, [packed([LISTED])])
+    future = f"{loading + 1}-0badcafe"
+    await us.load(future, [packed([LISTED])])
+    assert await us.sync.unload_dead() == (1 + 1) + (counts.blocks + 2) + (1 + 1)
+    for gone in (first, us.key(failed), undone):
+        assert await fields(us, gone) == set()
+    for kept in (second.key, us.key(loading)):
         assert len(await fields(us, kept)) == counts.blocks + 1
     assert len(await fields(us, future)) == 2
     assert await us.sync.unload_dead() == 0
@@ -181,7 +241,7 @@ async def test_generations_out_of_force_are_unloaded_and_no_others(us: Lists) ->
 
 
 async def test_nothing_is_unloaded_while_redis_is_behind_sql(us: Lists) -> None:
-    first = us.registry("us").generation
+    first = us.registry("us").key
     us.switch_in_sql_alone("us", MANY[1:])
     assert await us.sync.unload_dead() is None
     assert len(await fields(us, first)) == 2
@@ -247,7 +307,7 @@ async def test_the_catalogue_is_read_with_all_that_a_list_is(us: Lists) -> None:
     us.new_list("id", "62", coverage=("6221", "6222"), age=31)
     registry = us.registries.find("id")
     assert registry is not None
-    generation = us.registries.begin(
+    begun = us.registries.begin(
         registry.id,
         mode="replace",
         file="a",
@@ -256,7 +316,7 @@ async def test_the_catalogue_is_read_with_all_that_a_list_is(us: Lists) -> None:
         who="ani",
         block_size=65_536,
     )
-    us.switch("id", generation, Counts(0, 0, 0, 0, 0))
+    us.switch("id", begun.id, Counts(0, 0, 0, 0, 0))
     await us.sync.catch_up()
     (hit,) = (await us.cache.lookup("+62215550123"))[1].registries
     assert (hit.list, hit.kind, hit.jurisdiction) == ("id", "marketing", "US")

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from callguard.config import SqlSettings
+from callguard.database import open_engine, ordered_write
 from callguard.errors import InputError, SqlError
 from callguard.lists import blocks
 from callguard.lists.importlock import import_lock
@@ -42,7 +44,7 @@ def begun(store: RegistryStore, registry: Registry) -> int:
         data_date=date(2026, 11, 1),
         who="ani",
         block_size=SIZE,
-    )
+    ).id
 
 
 def loaded(store: RegistryStore, registry: Registry, *numbers: int) -> int:
@@ -219,6 +221,34 @@ def test_a_second_importer_is_told_who_is_at_it(registry_store: RegistryStore, e
             pass
     with import_lock(engine, us.id, "us", who="budi"):
         pass
+
+
+def test_a_generation_begins_alone_so_that_ids_become_visible_in_their_order(
+    registry_store: RegistryStore, sql_settings: SqlSettings, engine: sa.Engine, tmp_path: Path
+) -> None:
+    """A smaller id that came to be seen later would be swept out of Redis while it is loading."""
+    us = created(registry_store)
+    for number in (12125550001, 12125550002):
+        loaded(registry_store, us, number)
+    impatient = RegistryStore(open_engine(sql_settings.model_copy(update={"timeout": 0.1}), tmp_path))
+    before = registry_store.history(us.id)
+    with ordered_write(engine):
+        with pytest.raises(SqlError):
+            begun(impatient, us)
+        with pytest.raises(SqlError):
+            impatient.begin_rollback(us.id, who="budi")
+    assert registry_store.history(us.id) == before
+    impatient.engine.dispose()
+
+
+def test_every_generation_has_a_token_of_its_own(registry_store: RegistryStore) -> None:
+    us = created(registry_store)
+    for number in (12125550001, 12125550002):
+        loaded(registry_store, us, number)
+    registry_store.begin_rollback(us.id, who="budi")
+    history = registry_store.history(us.id)
+    assert len({generation.token for generation in history}) == len(history) == 3
+    assert [one.key for one in history] == [f"{one.id}-{one.token}" for one in history]
 
 
 HOLD = """

@@ -133,7 +133,7 @@ async def test_a_switch_that_is_loaded_comes_into_force_with_its_catalogue(lists
     lists.switch_in_sql_alone("us", [LISTED])
     await lists.sync.rebuild()
     generation, counts = lists.written("us", [CLEAN])
-    assert await lists.cache.load(generation, lists.registries.chunks(generation)) == 1
+    assert await lists.load(lists.key(generation), lists.registries.chunks(generation)) == 1
     assert await said(lists, LISTED) == {"us": (True, True, 1)}
     lists.switch("us", generation, counts)
     assert await lists.sync.catch_up(load=False) == lists.store.mark()
@@ -150,9 +150,9 @@ async def test_a_generation_that_is_not_loaded_is_never_in_force_in_redis(lists:
     assert (await lists.writer.add(NewEntry(ABROAD, "tl"))).reach is Reach.COLD
     # Blocks without their mark, as a loader leaves them that died, are not enough; nor is a wrong count.
     for block, data in packed([LISTED]):
-        await lists.client.hset(KEY, codec.block_field(us.generation, block), data)
+        await lists.client.hset(KEY, codec.block_field(us.key, block), data)
     assert await lists.sync.catch_up(load=False) is None
-    await lists.client.hset(KEY, codec.loaded_field(us.generation), 1)
+    await lists.client.hset(KEY, codec.loaded_field(us.key), 1)
     assert await lists.sync.catch_up(load=False) is None
     assert await lists.cache.head() == before
     assert await lists.sync.catch_up() == lists.store.mark()
@@ -213,7 +213,7 @@ async def test_a_damaged_field_means_damaged_never_not_listed(
     lists.new_list("us")
     us = lists.switch_in_sql_alone("us", [LISTED])
     await lists.sync.rebuild()
-    name = codec.block_field(us.generation, int(LISTED) // 10_000) if field == "block" else field
+    name = codec.block_field(us.key, int(LISTED) // 10_000) if field == "block" else field
     if value is None:
         await lists.client.hdel(KEY, name)
     else:
@@ -270,7 +270,9 @@ async def generations_in_redis(lists: Lists) -> set[int]:
     cursor, found = "0", set[int]()
     while True:
         cursor, names = await lists.cache.names(cursor)
-        found |= {int(name.split(":")[1]) for name in names if name.startswith(("b:", "g:", "t:"))}
+        found |= {
+            int(name.split(":")[1].partition("-")[0]) for name in names if name.startswith(("b:", "g:", "t:"))
+        }
         if cursor == "0":
             return found
 
@@ -297,7 +299,7 @@ async def test_switches_under_constant_look_ups_give_no_wrong_answer(
                     numbers = [*kept, *others, *([CLEAN] if version % 2 else [])]
                     generation, counts = lists.written("us", numbers, size=size)
                     if loaded_first:
-                        await lists.cache.load(generation, lists.registries.chunks(generation))
+                        await lists.load(lists.key(generation), lists.registries.chunks(generation))
                     lists.switch("us", generation, counts)
                     await lists.sync.catch_up(load=not loaded_first)
                     await lists.warm()

@@ -71,8 +71,8 @@ async def test_entries_that_are_missing_or_different_are_found(filled: Lists, nu
 
 
 async def test_blocks_that_are_missing_or_different_are_found(filled: Lists) -> None:
-    generation = filled.registry("us").generation
-    field = codec.block_field(generation, BLOCK)
+    key = filled.registry("us").key
+    field = codec.block_field(key, BLOCK)
     (held,) = await filled.cache.fields([field])
     assert held
     await filled.client.hset(KEY, field, held[:-1] + bytes([held[-1] ^ 1]))
@@ -81,25 +81,27 @@ async def test_blocks_that_are_missing_or_different_are_found(filled: Lists) -> 
     assert result.differences[0].what == "list us, numbers from +12120030000 to +12120039999"
     await filled.client.hdel(KEY, field)
     assert await found(filled) == {(Kind.MISSING, field)}
-    await filled.client.hdel(KEY, codec.loaded_field(generation))
-    assert await found(filled) == {(Kind.MISSING, field), (Kind.MISSING, codec.loaded_field(generation))}
+    await filled.client.hdel(KEY, codec.loaded_field(key))
+    assert await found(filled) == {(Kind.MISSING, field), (Kind.MISSING, codec.loaded_field(key))}
 
 
 async def test_what_sql_does_not_have_is_found(filled: Lists) -> None:
-    generation = filled.registry("us").generation
+    key = filled.registry("us").key
     extra: dict[Any, Any] = {
         codec.number_field("+12125559999"): codec.encode_entries(filled.store.lookup(NUMBERS[5]).entries),
         codec.number_field("+1219*"): b"[]",
-        codec.block_field(generation, 5): b"\1\0\0",
+        codec.block_field(key, 5): b"\1\0\0",
         "b:1": b"",
         "x:1": b"",
         "": b"",
         "n:": b"",
-        "b:1:two": b"",
-        f"b:{generation}:0{BLOCK}": b"",
+        "b:1:2": b"",
+        f"{codec.blocks_prefix(key)}two": b"",
+        f"{codec.blocks_prefix(key)}0{BLOCK}": b"",
+        "g:1-0BADCAFE": b"",
         "n:12125550000 ": b"",
         "n:+12125550000": b"",
-        "b:\N{SUPERSCRIPT TWO}:2": b"",
+        "b:\N{SUPERSCRIPT TWO}-0badcafe:2": b"",
     }
     await filled.client.hset(KEY, mapping=extra)
     await filled.client.hset(KEY, b"\xff\n\x1b[31m", b"")
@@ -159,7 +161,7 @@ async def test_what_is_no_longer_or_not_yet_in_force_is_no_difference(filled: Li
     filled.switch_in_sql_alone("us", LISTED[:50])
     await filled.sync.catch_up()
     loading, _ = filled.written("us", LISTED)
-    await filled.cache.load(loading, filled.registries.chunks(loading))
+    await filled.load(filled.key(loading), filled.registries.chunks(loading))
     result = await verified(filled)
     assert (result.equal, result.leftovers) == (True, 301)
     assert await filled.sync.unload_dead() == 301

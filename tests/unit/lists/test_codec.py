@@ -51,6 +51,7 @@ registry_lists = st.builds(
     coverage=st.lists(st.from_regex("[1-9][0-9]{0,5}", fullmatch=True), max_size=3).map(tuple),
     allowed_age_days=st.none() | st.integers(0, 10_000),
     generation=st.integers(0, BIG),
+    token=st.from_regex("[0-9a-f]{8}", fullmatch=True),
     version=st.integers(0, 10_000),
     content=st.integers(0, BIG),
     block_size=st.sampled_from([0, 10_000, 65_536, 1_000_000]),
@@ -67,7 +68,8 @@ catalogues = st.builds(
     registries=st.lists(registry_lists, max_size=3).map(tuple),
     shapes=st.sets(shapes, max_size=3).map(lambda some: tuple(sorted(some))),
 )
-US = RegistryList(7, "us", "US", "marketing", "1", ("1212",), 31, 40, 2, 39, 10_000, None, 5, 1)
+TOKEN = "1f00c0de"
+US = RegistryList(7, "us", "US", "marketing", "1", ("1212",), 31, 40, TOKEN, 2, 39, 10_000, None, 5, 1)
 
 
 @given(st.lists(entries, min_size=1, max_size=4).map(tuple))
@@ -94,6 +96,7 @@ def test_whatever_a_list_changes_in_changes_the_tag() -> None:
     changed = [
         replace(US, name="ca"),
         replace(US, generation=41),
+        replace(US, token="1f00c0df"),
         replace(US, coverage=()),
         replace(US, allowed_age_days=None),
         replace(US, blocks=2),
@@ -105,7 +108,12 @@ def test_whatever_a_list_changes_in_changes_the_tag() -> None:
 def test_a_catalogue_that_was_changed_after_it_was_written_is_refused() -> None:
     raw = encode_catalogue(Catalogue((US,), (Shape(4, 0),)))
     assert decode_catalogue(raw).registries == (US,)
-    for was, now in ((b'"1212"', b'"1213"'), (b",40,", b",41,"), (b'"4*"', b'"5*"')):
+    for was, now in (
+        (b'"1212"', b'"1213"'),
+        (b",40,", b",41,"),
+        (b"1f00c0de", b"1f00c0df"),
+        (b'"4*"', b'"5*"'),
+    ):
         assert was in raw
         with pytest.raises(Undecodable):
             decode_catalogue(raw.replace(was, now))

@@ -11,22 +11,28 @@ from callguard.lists.hits import Questions, registry_hit
 from callguard.lists.model import Catalogue, RegistryList
 from callguard.screening.patterns import Shape
 
-US = RegistryList(7, "us", "US", "marketing", "1", ("1212",), 31, 40, 2, 39, 10_000, None, 5, 1)
+TOKEN = "1f00c0de"
+US = RegistryList(7, "us", "US", "marketing", "1", ("1212",), 31, 40, TOKEN, 2, 39, 10_000, None, 5, 1)
 INDONESIAN = replace(US, id=8, name="id", calling_code="62", coverage=(), generation=50, block_size=65_536)
-EMPTY = replace(US, id=9, name="new", generation=0, version=0, content=0, block_size=0)
+EMPTY = replace(US, id=9, name="new", generation=0, token="", version=0, content=0, block_size=0)
 NEW_YORK, JAKARTA = "+12125550123", "+62215550123"
 
 
 def test_the_fields_of_a_number_are_its_own_its_patterns_and_its_blocks() -> None:
     shapes = (Shape(4, 0), Shape(4, 7), Shape(4, 9))
     questions = Questions(Catalogue((US, INDONESIAN, EMPTY), shapes))
-    assert questions.fields(NEW_YORK) == ["n:12125550123", "n:1212*", "n:1212XXXXXXX", "b:40:1212555"]
+    assert questions.fields(NEW_YORK) == [
+        "n:12125550123",
+        "n:1212*",
+        "n:1212XXXXXXX",
+        "b:40-1f00c0de:1212555",
+    ]
     assert questions.contents(NEW_YORK) == [(39, 1212555)]
     assert questions.fields("+6281234567890") == [
         "n:6281234567890",
         "n:6281*",
         "n:6281XXXXXXXXX",
-        f"b:50:{6281234567890 // 65_536}",
+        f"b:50-1f00c0de:{6281234567890 // 65_536}",
     ]
 
 
