@@ -486,6 +486,41 @@ def test_a_list_that_is_too_old_is_shown_as_stale(run: Run, us: Run, write: Writ
     assert (old["freshness"], old["age_days"]) == ("stale", 32)
 
 
+def test_what_a_list_is_can_be_changed_and_is_in_force_when_the_command_returns(
+    us: Run, write: Write, engine: sa.Engine, redis_settings: RedisSettings
+) -> None:
+    done(us("list", "import", "us", write("a", ONE), "--yes", "--date", str(TODAY - timedelta(days=20))))
+    told = done(us("list", "set", "us", "--allowed-age-days", "14", "--covers", "305", "--kind", "state",
+                   "--format", "csv", "--by", "ani"))  # fmt: skip
+    assert told == "us: changed\n"
+    found = shown(us)
+    assert (found["freshness"], found["covers"], found["kind"]) == ("stale", ["+1305"], "state")
+    assert (found["format"], found["numbers"], found["version"]) == ("csv", 1, 1)
+
+    async def in_redis() -> Hits:
+        cache = ListCache(connect(redis_settings, NOWHERE), key=redis_settings.key, timeout=5)
+        mark, hits = await cache.lookup(ONE)
+        await cache.close()
+        assert mark == ListStore(engine).mark()
+        return hits
+
+    for hits in (asyncio.run(in_redis()), ListStore(engine).lookup(ONE)):
+        (hit,) = hits.registries
+        assert (hit.listed, hit.covered, hit.kind, hit.allowed_age_days) == (True, False, "state", 14)
+    with engine.connect() as connection:
+        log = connection.execute(sa.select(changes.c.who, changes.c.why).where(changes.c.action == "change"))
+        ((who, why),) = log
+    assert who == "ani"
+    assert 'coverage: [] -> ["1305"]; allowed_age_days: None -> 14' in why
+
+
+def test_a_change_that_changes_nothing_is_not_logged(us: Run, engine: sa.Engine) -> None:
+    before = ListStore(engine).mark()
+    told = done(us("list", "set", "us", "--allowed-age-days", "none", "--covers", "all"))
+    assert told == "us: is so already\n"
+    assert ListStore(engine).mark() == before
+
+
 async def test_a_guard_knows_how_large_and_how_old_each_list_is(
     run: Run, write: Write, engine: sa.Engine, redis_settings: RedisSettings
 ) -> None:
@@ -535,6 +570,10 @@ def test_a_broken_file_leaves_the_list_as_it_is(
         (("import", "../../etc", "file", "--yes"), "not a name"),
         (("import", "--yes", "internal", "file"), "list import internal FILE"),
         (("export", "us"), "registry list"),
+        (("set", "us"), "nothing to change"),
+        (("set", "us", "--covers", "x"), "covers"),
+        (("set", "us", "--format", "csv", "--mapping", "m.toml"), "--format or --mapping"),
+        (("set", "none", "--kind", "state"), "no registry list 'none'"),
     ],
 )
 def test_wrong_arguments_are_exit_code_2_with_what_would_be_right(
