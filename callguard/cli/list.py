@@ -27,6 +27,10 @@ _ELSEWHERE = {"import": ("callguard.cli.listimport", "import_"), "set": ("callgu
 """The commands of other modules, each with its module and what it is called there."""
 
 
+_SHOWN = 20
+"""Prefixes that `list show` shows of a list; JSON has them all."""
+
+
 class ListCommands(click.Group):
     """The group, of which some are loaded when used (numpy, for `import`, is slow to load), and with which
     the internal lists are imported and exported under their name."""
@@ -76,7 +80,8 @@ def list_() -> None:
     "--covers",
     default="",
     metavar="PREFIXES",
-    help="The area codes it speaks of, with commas between them. Default: its whole country.",
+    help="The area codes it speaks of, with commas between them. Default: its whole country; where that"
+    " shares its calling code, the area codes known as its own.",
 )
 @click.option("--by", metavar="WHO", help="Who creates it. Default: the user of this command.")
 @pass_settings
@@ -358,7 +363,8 @@ def _instant(at: datetime | None) -> str | None:
 
 def _text(value: object) -> str:
     if isinstance(value, list):
-        return ", ".join(map(str, value))
+        more = f" and {len(value) - _SHOWN:,} more" if len(value) > _SHOWN else ""
+        return ", ".join(map(str, value[:_SHOWN])) + more
     if isinstance(value, int):
         return f"{value:,}"
     return "-" if value is None else str(value)

@@ -55,7 +55,7 @@ def rules_version(rules: Rules) -> str:
     failure = rules.failure
     by_purpose = sorted((name, verdict.value) for name, verdict in failure.by_purpose.items())
     told = f"{failure.default.value} {by_purpose!r} {rules.stale_registry.value} {rules.not_covered.value}"
-    return hashlib.sha256(f"2 {told}".encode()).hexdigest()[:12]
+    return hashlib.sha256(f"3 {told}".encode()).hexdigest()[:12]
 
 
 def needs_lists(facts: CallFacts) -> bool:
@@ -81,7 +81,10 @@ def screen(facts: CallFacts, lists: Hits | ListsUnavailable | None, rules: Rules
     binding = sorted((entry for entry in lists.entries if _binds(entry, facts)), key=lambda entry: entry.id)
     registries = sorted(lists.registries, key=lambda hit: hit.list)
     spoken = [_match(entry, lists.position) for entry in binding]
-    spoken += [match for hit in registries for match in _matches_of_registry(hit, facts)]
+    covering = {_country(hit) for hit in registries if hit.covered}
+    for hit in registries:
+        elsewhere = bool(covering - {_country(hit)})
+        spoken += _matches_of_registry(hit, facts, elsewhere=elsewhere)
     warnings = _warnings(rules)
     spoken.sort(key=lambda match: (match.reason in warnings, _PRECEDENCE.index(match.reason)))
     if spoken and spoken[0].reason not in warnings:
@@ -123,12 +126,20 @@ def _match(entry: Entry, position: int) -> Match:
     )
 
 
-def _matches_of_registry(hit: RegistryHit, facts: CallFacts) -> list[Match]:
-    """What a registry list has to say: that the number is listed, else what its silence is not worth."""
+def _country(hit: RegistryHit) -> str:
+    return hit.jurisdiction[:2]
+
+
+def _matches_of_registry(hit: RegistryHit, facts: CallFacts, *, elsewhere: bool) -> list[Match]:
+    """What a registry list has to say: that the number is listed, else what its silence is not worth.
+
+    `elsewhere`: a list of another country, with the same calling code, covers the number. Then it is no
+    matter that this one does not: a Canadian number need not be covered by the list of the US.
+    """
     reasons = []
     if hit.listed:
         reasons.append(Reason.REGISTRY)
-    elif not hit.covered:
+    elif not hit.covered and not elsewhere:
         reasons.append(Reason.NOT_COVERED)
     if hit.is_stale(facts.at) and hit.covered:
         reasons.append(Reason.STALE_REGISTRY)

@@ -5,7 +5,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from callguard.errors import InputError
-from callguard.lists.registryrules import check_name, coverage, new_registry, region_of, registry_change
+from callguard.lists.registryrules import (
+    check_name,
+    coverage,
+    new_registry,
+    own_prefixes,
+    region_of,
+    registry_change,
+)
 
 
 @pytest.mark.parametrize("name", ["us", "us-national", "2026", "a" * 40])
@@ -91,6 +98,34 @@ def test_a_list_has_the_calling_code_of_its_country() -> None:
     assert (new.calling_code, new.coverage) == ("1", ("1212",))
 
 
+@pytest.mark.parametrize(
+    ("region", "own", "others"),
+    [
+        ("US", "+12125550101", "+14165550101"),
+        ("US", "+18085550101", "+17875550101"),
+        ("CA", "+14165550101", "+12125550101"),
+        ("PR", "+17875550101", "+12125550101"),
+        ("RU", "+79161234567", "+77011234567"),
+        ("KZ", "+77011234567", "+79161234567"),
+        ("NO", "+4740612345", "+4779123456"),
+    ],
+)
+def test_a_list_covers_only_its_own_region_of_a_shared_calling_code(
+    region: str, own: str, others: str
+) -> None:
+    new = new_registry(
+        name="x", jurisdiction=region, kind="state", covers="", allowed_age_days=None, layout="{}"
+    )
+    assert own.startswith(new.coverage, 1)
+    assert not others.startswith(new.coverage, 1)
+    assert all(prefix.startswith(new.calling_code) for prefix in new.coverage)
+
+
+@pytest.mark.parametrize("region", ["ID", "GB", "GG"])
+def test_where_prefixes_tell_no_regions_apart_a_list_covers_its_calling_code(region: str) -> None:
+    assert own_prefixes(region) == ()
+
+
 @pytest.mark.parametrize(("kind", "age"), [("no words", 31), ("state", -1), ("state", 100_000), ("<b>", 31)])
 def test_a_wrong_kind_or_age_is_refused(kind: str, age: int) -> None:
     with pytest.raises(InputError, match=r"kind|allowed-age-days"):
@@ -102,12 +137,20 @@ def test_only_what_is_named_is_changed() -> None:
     for said, change in (
         ({}, {}),
         ({"kind": "wireless"}, {"kind": "wireless"}),
-        ({"covers": "all"}, {"coverage": ()}),
         ({"covers": "646,212"}, {"coverage": ("1212", "1646")}),
         ({"allowed_age_days": "none"}, {"allowed_age_days": None}),
         ({"allowed_age_days": "0"}, {"allowed_age_days": 0}),
     ):
         assert registry_change(jurisdiction="US-NY", **(nothing | said)) == change
+
+
+@pytest.mark.parametrize("jurisdiction", ["US", "US-NY", "ID"])
+def test_all_is_what_a_new_list_covers_by_default(jurisdiction: str) -> None:
+    new = new_registry(
+        name="x", jurisdiction=jurisdiction, kind="x", covers="", allowed_age_days=None, layout="{}"
+    )
+    change = registry_change(jurisdiction=jurisdiction, kind=None, covers="all", allowed_age_days=None)
+    assert change == {"coverage": new.coverage}
 
 
 @pytest.mark.parametrize(

@@ -48,6 +48,17 @@ def test_a_number_that_a_registry_lists_is_refused_with_the_lists_name_and_versi
     assert match.detail == "US, data of 2026-03-01"
 
 
+def test_a_number_that_another_countrys_list_covers_need_not_be_covered_by_this_ones() -> None:
+    us = replace(QUIET, covered=False, data_date=None)
+    canada = replace(QUIET, list="canada", jurisdiction="CA")
+    assert screen(CALL, hits(us, canada), REFUSING).matches == ()
+    assert screen(CALL, hits(us), REFUSING).reason is Reason.NOT_COVERED
+    assert screen(CALL, hits(us, replace(canada, covered=False)), REFUSING).reason is Reason.NOT_COVERED
+    florida = replace(us, list="florida", jurisdiction="US-FL")
+    assert screen(CALL, hits(florida, QUIET), REFUSING).reason is Reason.NOT_COVERED
+    assert screen(CALL, hits(replace(us, listed=True), canada), WARNING).reason is Reason.REGISTRY
+
+
 def test_a_registry_that_is_fresh_and_silent_says_nothing() -> None:
     screened = screen(CALL, hits(QUIET), REFUSING)
     assert (screened.verdict, screened.reason, screened.matches) == (Verdict.ALLOW, Reason.NOT_LISTED, ())
