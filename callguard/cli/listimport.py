@@ -184,6 +184,8 @@ def _tell(name: str, order: Order, outcome: Outcome, has: str) -> None:
         f"  unchanged  {difference.unchanged:,}",
         f"  rejected   {file.rejected:,} of {file.lines:,} lines",
     ]
+    if file.outside:
+        lines.append(f"  outside    {file.outside:,} numbers, of areas that the list does not cover")
     if order.mode is not Mode.REPLACE and outcome.data_date is None:
         lines.append(
             "  warning    it is not known whether these changes came in their order: neither has a date"

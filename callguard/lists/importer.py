@@ -20,6 +20,7 @@ from callguard.lists.formats.layout import Layout
 from callguard.lists.importrules import (
     Limits,
     Mode,
+    check_areas,
     check_date,
     check_mode,
     check_order,
@@ -179,6 +180,7 @@ class Importer:
             order.path,
             order.layout,
             region=order.region,
+            coverage=self._registry.coverage,
             mode=order.mode,
             rejected=order.rejected,
             watching=self._watching,
@@ -189,6 +191,7 @@ class Importer:
             reasons=[f"line {one.line}: {one.why}" for one in file.first_rejected[:_REASONS]],
             limits=order.limits,
         )
+        check_areas(outside=file.outside, of=len(file.runs) + len(file.changes))
         data_date = order.data_date or file.data_date
         check_date(data_date, today, where=str(order.path))
         check_order(

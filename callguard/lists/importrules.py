@@ -146,13 +146,22 @@ def check_rejected(*, rejected: int, of: int, reasons: Sequence[str], limits: Li
         )
 
 
+def check_areas(*, outside: int, of: int) -> None:
+    """Refuse a file of numbers that all are `outside` what the list covers: it is another list's, or the
+    coverage is wrong, and would call every number of the file's areas not covered."""
+    if outside and outside >= of:
+        raise InputError(
+            f"all its {of:,} numbers are of areas that the list does not cover",
+            where="file",
+            allowed="a file of the list's areas, or another coverage: callguard list set NAME --covers",
+        )
+
+
 def check_size(*, before: int, numbers: int, limits: Limits) -> None:
     """Refuse a new generation that is empty, or much smaller than the one before: a file that was cut off, or
     read with the wrong layout, looks like that."""
     if not numbers and not limits.allow_empty:
-        raise InputError(
-            "the list would be empty", where="file", allowed="--allow-empty, if it is to be"
-        )
+        raise InputError("the list would be empty", where="file", allowed="--allow-empty, if it is to be")
     lost = before - numbers
     if lost > 0 and lost * 100 > limits.shrink_percent * before:
         raise InputError(

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from callguard.lists.blocks import SIZES
 from callguard.lists.packing import Numbers, best_size
+from callguard.lists.prefixes import Prefixes
 
 _RUN = 1 << 20
 """Chunks wait until there are this many numbers: many small runs would be slow to put together."""
@@ -38,7 +39,10 @@ class NumberRuns:
     `add` may be called by several threads at once, `merged` too, but not while others add.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, counted: Prefixes | None = None) -> None:
+        """`counted`: those whose numbers are counted."""
+        self._counted = counted
+        self._within = 0
         self._lock = Lock()
         self._waiting: list[Numbers] = []
         self._waiting_numbers = 0
@@ -49,6 +53,11 @@ class NumberRuns:
         """The numbers kept, without those that `add` is just sorting. One that came with several chunks may
         count several times."""
         return self._kept + self._waiting_numbers
+
+    def within(self) -> int:
+        """How many numbers begin with the prefixes that are counted, by the count of __len__."""
+        self._all_runs()
+        return self._within
 
     def add(self, numbers: Numbers) -> None:
         """Add numbers below 2**63; the array is the caller's again afterwards."""
@@ -104,8 +113,11 @@ class NumberRuns:
             return
         numbers = np.concatenate(taken)
         numbers.sort()
-        run = _Run(_each_once(numbers))
+        rising = _each_once(numbers)
+        run = _Run(rising)
+        within = self._counted.count(rising) if self._counted else 0
         with self._lock:
+            self._within += within
             self._runs.append(run)
             self._kept += len(run)
 

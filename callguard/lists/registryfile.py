@@ -1,6 +1,7 @@
 """A registry's file, read: its numbers by the hundred million, and what could not be used."""
 
 from collections import deque
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
@@ -14,6 +15,7 @@ from callguard.lists.formats.reading import Rejected, open_numbers
 from callguard.lists.importrules import Mode
 from callguard.lists.numberruns import NumberRuns
 from callguard.lists.ownfile import check_not_input
+from callguard.lists.prefixes import Prefixes
 from callguard.lists.rejectedfile import RejectedFile
 
 THREADS = 2
@@ -44,6 +46,8 @@ class ReadFile:
     lines: int
     taken: int
     """The numbers that its lines gave, with those that came twice."""
+    outside: int
+    """The numbers of areas that the list does not cover; where the file repeats numbers, about so many."""
     rejected: int
     first_rejected: tuple[Rejected, ...]
     rejected_file: Path | None
@@ -55,12 +59,23 @@ class ReadFile:
 
 
 def read_file(
-    path: Path, layout: Layout, *, region: str, mode: Mode, rejected: Path, watching: Watching
+    path: Path,
+    layout: Layout,
+    *,
+    region: str,
+    coverage: Sequence[str],
+    mode: Mode,
+    rejected: Path,
+    watching: Watching,
 ) -> ReadFile:
-    """Read a registry's file. Raises InputError where it cannot be read, or is not what the mode wants."""
+    """Read a registry's file; `coverage` are the prefixes of its list, none for the whole country.
+
+    Raises InputError where it cannot be read, or is not what the mode wants.
+    """
     unusable = RejectedFile(rejected)
     check_not_input(path, unusable.path, unusable.part)
-    runs, changes, lines, taken = NumberRuns(), Changes(), 0, 0
+    covered = Prefixes(coverage) if coverage else None
+    runs, changes, lines, taken = NumberRuns(covered), Changes(), 0, 0
     sorting: deque[Future[None]] = deque()
     with (
         unusable,
@@ -86,11 +101,16 @@ def read_file(
             watching.reading(parsed.done, file.size, lines)
         for one in sorting:
             one.result()
+        outside = 0
+        if covered is not None:
+            within = runs.within() + covered.count(changes.added) + covered.count(changes.removed)
+            outside = len(runs) + len(changes) - within
         return ReadFile(
             runs=runs,
             changes=changes,
             lines=lines,
             taken=taken,
+            outside=outside,
             rejected=unusable.count,
             first_rejected=tuple(unusable.first),
             rejected_file=unusable.finish(),

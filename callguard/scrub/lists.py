@@ -19,11 +19,11 @@ from callguard.errors import SqlError
 from callguard.lists.blockindex import BlockIndex
 from callguard.lists.model import RegistryList
 from callguard.lists.packing import Numbers
+from callguard.lists.prefixes import Prefixes
 from callguard.lists.registries import RegistryStore
 from callguard.lists.store import ListStore
 from callguard.lists.tables import changes, entries
 from callguard.screening.patterns import LONGEST_NUMBER, Shape, shape_of
-from callguard.scrub.rows import Flags
 
 Indices = NDArray[np.int64]
 
@@ -32,29 +32,6 @@ NONE = -1
 _AT_ONCE = 20_000
 """Entries read by one statement: a database may have to answer each within its timeout."""
 _TRIES = 5
-
-
-class Prefixes:
-    """Numbers that begin with one of some digits."""
-
-    def __init__(self, prefixes: Sequence[str]) -> None:
-        ranges = sorted(
-            (int(prefix) * 10**more, (int(prefix) + 1) * 10**more)
-            for prefix in prefixes
-            for more in range(LONGEST_NUMBER - len(prefix) + 1)
-        )
-        bounds: list[int] = []
-        for start, stop in ranges:
-            if bounds and start <= bounds[-1]:
-                bounds[-1] = max(bounds[-1], stop)
-            else:
-                bounds += [start, stop]
-        self._bounds = np.array(bounds, np.uint64)
-
-    def of(self, numbers: Numbers) -> Flags:
-        """Tell which of the numbers begin so."""
-        within: Flags = np.searchsorted(self._bounds, numbers, side="right") % 2 == 1
-        return within
 
 
 class RegistryIndex:

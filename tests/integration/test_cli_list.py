@@ -388,6 +388,18 @@ def test_a_list_of_full_files_takes_change_files_with_their_own_layout(
     refused(us("list", "import", "us", changes, "--format", "excel", "--yes"), "us-text")
 
 
+def test_numbers_of_areas_that_the_list_does_not_cover_are_told(us: Run, write: Write) -> None:
+    done(us("list", "create", "ny", "--jurisdiction", "US", "--format", "e164-lines", "--covers", "212"))
+    refused(us("list", "import", "ny", write("a", THREE), "--dry-run"), "all its 1 numbers", "--covers")
+    told = done(us("list", "import", "ny", write("b", ONE, THREE, "+14165550101"), "--dry-run"))
+    assert "outside    2 numbers" in told
+    assert "outside" not in done(us("list", "import", "ny", write("c", ONE, TWO), "--yes"))
+    mapping = write("changes.toml", CHANGES)
+    told = done(us("list", "import", "ny", write("d", f"A,{THREE}", f"D,{ONE}"), "--mapping", mapping,
+                   "--shrink", "50", "--yes"))  # fmt: skip
+    assert "outside    1 numbers" in told
+
+
 def test_a_forgotten_date_is_given_with_the_same_file(us: Run, write: Write) -> None:
     file = write("a.txt", ONE)
     done(us("list", "import", "us", file, "--yes"))

@@ -9,6 +9,7 @@ from callguard.errors import InputError
 from callguard.lists.importrules import (
     Limits,
     Mode,
+    check_areas,
     check_date,
     check_mode,
     check_order,
@@ -151,6 +152,13 @@ def test_a_file_of_which_too_much_is_rejected_is_refused_with_figures(rejected: 
 @pytest.mark.parametrize(("rejected", "of"), [(1, 100), (20, 20), (0, 0), (10_000, 1_000_000)])
 def test_a_few_rejected_lines_are_no_matter(rejected: int, of: int) -> None:
     check_rejected(rejected=rejected, of=of, reasons=["line 1: letters"], limits=LIMITS)
+
+
+def test_a_file_of_other_areas_than_the_lists_is_refused_with_figures() -> None:
+    with pytest.raises(InputError, match="all its 3 numbers are of areas"):
+        check_areas(outside=3, of=3)
+    check_areas(outside=2, of=3)
+    check_areas(outside=0, of=0)
 
 
 def test_data_of_the_future_are_refused() -> None:
