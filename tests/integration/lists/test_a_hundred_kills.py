@@ -114,13 +114,13 @@ class Scene:
 
     def arguments(self, kind: str) -> list[str | Path]:
         if kind == "rollback":
-            return ["list", "rollback", "us", "--yes"]
+            return ["list", "rollback", "id", "--yes"]
         if kind == "rebuild":
             return ["cache", "rebuild"]
         self.serial += 1
         groups = self.chosen.randrange(2**GROUPS) if kind == "replace" else 1 << self.chosen.randrange(GROUPS)
         file = universe().write(self.folder, self.serial, groups, always=kind == "replace")
-        return ["list", "import", "us", file, "--mode", kind, "--yes", "--shrink", "100"]
+        return ["list", "import", "id", file, "--mode", kind, "--yes", "--shrink", "100"]
 
     async def at_rest(self) -> None:
         """Wait until the guard has what SQL holds: all that it says then is of SQL's generation alone."""
@@ -194,7 +194,7 @@ async def scene(
         await lists.warm()
         asker = Asker(lists, history, random.Random(seed + 1))
         scene = Scene(lists, redis, commands, tmp_path, history, asker, random.Random(seed), impatient)
-        created = await commands.run("list", "create", "us", "--jurisdiction", "US", "--format", "e164-lines")
+        created = await commands.run("list", "create", "id", "--jurisdiction", "ID", "--format", "e164-lines")
         assert created[0] == ENDED, created
         for _ in range(2):
             await ended_well(scene, "replace")
