@@ -18,7 +18,7 @@ class Questions:
                 registry.calling_code,
                 registry.block_size if registry.generation else 0,
                 codec.blocks_prefix(registry.key),
-                registry.coverage,
+                _by_length(registry.coverage),
                 # Not listed and not covered, listed, covered, both.
                 [
                     _answer(registry, listed=listed, covered=covered)
@@ -64,9 +64,17 @@ class Questions:
             if size:
                 block = next(read)
                 listed = block is not None and blocks.contains(block, digits % size, size)
-                covered = not coverage or number.startswith(coverage, 1)
+                covered = not coverage or any(number[1 : 1 + n] in these for n, these in coverage)
             hits.append(answers[2 * covered + listed])
         return tuple(hits)
+
+
+def _by_length(prefixes: Iterable[str]) -> list[tuple[int, frozenset[str]]]:
+    """Prefixes by how long they are: a country may have hundreds, of few lengths."""
+    found: dict[int, set[str]] = {}
+    for prefix in prefixes:
+        found.setdefault(len(prefix), set()).add(prefix)
+    return [(length, frozenset(these)) for length, these in sorted(found.items())]
 
 
 def registry_hit(number: str, registry: RegistryList, *, listed: bool) -> RegistryHit:

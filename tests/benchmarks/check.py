@@ -28,6 +28,7 @@ from callguard.lists.hits import Questions
 from callguard.lists.model import NewEntry
 from callguard.lists.packing import pack
 from callguard.lists.registries import Counts, NewRegistry, RegistryStore
+from callguard.lists.registryrules import own_prefixes
 from callguard.lists.service import GuardedLists
 from callguard.lists.store import ListStore
 from callguard.lists.threads import SqlThreads
@@ -41,9 +42,10 @@ SIZE = 10_000
 
 def fill(store: RegistryStore) -> None:
     """Five lists of a million US numbers each, on the same exchanges."""
+    coverage = own_prefixes("US")
     for index in range(LISTS):
         registry = store.create(
-            NewRegistry(f"list-{index}", "US", "do-not-call", "1", (), 31, "{}"), by="benchmark"
+            NewRegistry(f"list-{index}", "US", "do-not-call", "1", coverage, 31, "{}"), by="benchmark"
         )
         numbers = np.sort(np.concatenate(list(made_up(Kind.US, NUMBERS, seed=index + 1))))
         rows = pack(numbers, SIZE)

@@ -51,7 +51,7 @@ class Universe:
 
 @cache
 def universe() -> Universe:
-    """The same numbers each time: Indonesian ones, so far apart that a list of them has thousands of blocks."""
+    """The same numbers each time: Indonesian ones, so far apart that a list has thousands of blocks."""
     chosen = np.random.default_rng(seed=1)
     area, office, line = (
         chosen.integers(first, stop, _COUNT) for first, stop in ((200, 600), (200, 1000), (0, 10_000))
