@@ -55,7 +55,7 @@ def rules_version(rules: Rules) -> str:
     failure = rules.failure
     by_purpose = sorted((name, verdict.value) for name, verdict in failure.by_purpose.items())
     told = f"{failure.default.value} {by_purpose!r} {rules.stale_registry.value} {rules.not_covered.value}"
-    return hashlib.sha256(f"3 {told}".encode()).hexdigest()[:12]
+    return hashlib.sha256(f"4 {told}".encode()).hexdigest()[:12]
 
 
 def needs_lists(facts: CallFacts) -> bool:
@@ -81,10 +81,9 @@ def screen(facts: CallFacts, lists: Hits | ListsUnavailable | None, rules: Rules
     binding = sorted((entry for entry in lists.entries if _binds(entry, facts)), key=lambda entry: entry.id)
     registries = sorted(lists.registries, key=lambda hit: hit.list)
     spoken = [_match(entry, lists.position) for entry in binding]
-    covering = {_country(hit) for hit in registries if hit.covered}
+    covering = {hit.jurisdiction for hit in registries if hit.covered}
     for hit in registries:
-        elsewhere = bool(covering - {_country(hit)})
-        spoken += _matches_of_registry(hit, facts, elsewhere=elsewhere)
+        spoken += _matches_of_registry(hit, facts, elsewhere=_is_elsewhere(hit, covering))
     warnings = _warnings(rules)
     spoken.sort(key=lambda match: (match.reason in warnings, _PRECEDENCE.index(match.reason)))
     if spoken and spoken[0].reason not in warnings:
@@ -126,15 +125,19 @@ def _match(entry: Entry, position: int) -> Match:
     )
 
 
-def _country(hit: RegistryHit) -> str:
-    return hit.jurisdiction[:2]
+def _is_elsewhere(hit: RegistryHit, covering: set[str]) -> bool:
+    """Tell whether a number is the matter of another jurisdiction's list than the hit's: of another country
+    with the same calling code, or, for a list such as US-FL, of the whole country. `covering` are the
+    jurisdictions of the lists that cover the number."""
+    country = hit.jurisdiction[:2]
+    return any(other[:2] != country or other == country != hit.jurisdiction for other in covering)
 
 
 def _matches_of_registry(hit: RegistryHit, facts: CallFacts, *, elsewhere: bool) -> list[Match]:
     """What a registry list has to say: that the number is listed, else what its silence is not worth.
 
-    `elsewhere`: a list of another country, with the same calling code, covers the number. Then it is no
-    matter that this one does not: a Canadian number need not be covered by the list of the US.
+    `elsewhere`: the number is another list's matter. Then it does not matter that this one does not cover it:
+    a Canadian number need not be covered by the list of the US, nor one in New York by that of Florida.
     """
     reasons = []
     if hit.listed:

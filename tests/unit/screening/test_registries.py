@@ -54,9 +54,17 @@ def test_a_number_that_another_countrys_list_covers_need_not_be_covered_by_this_
     assert screen(CALL, hits(us, canada), REFUSING).matches == ()
     assert screen(CALL, hits(us), REFUSING).reason is Reason.NOT_COVERED
     assert screen(CALL, hits(us, replace(canada, covered=False)), REFUSING).reason is Reason.NOT_COVERED
-    florida = replace(us, list="florida", jurisdiction="US-FL")
-    assert screen(CALL, hits(florida, QUIET), REFUSING).reason is Reason.NOT_COVERED
+    assert screen(CALL, hits(us, replace(QUIET, list="other")), REFUSING).reason is Reason.NOT_COVERED
     assert screen(CALL, hits(replace(us, listed=True), canada), WARNING).reason is Reason.REGISTRY
+
+
+def test_a_states_list_casts_no_doubt_on_the_rest_of_a_country_whose_own_list_covers_it() -> None:
+    florida = replace(QUIET, list="florida", jurisdiction="US-FL", covered=False)
+    assert screen(CALL, hits(florida, QUIET), REFUSING).matches == ()
+    assert screen(CALL, hits(florida), REFUSING).reason is Reason.NOT_COVERED
+    texas = replace(florida, list="texas", jurisdiction="US-TX", covered=True)
+    assert screen(CALL, hits(florida, texas), REFUSING).reason is Reason.NOT_COVERED
+    assert screen(CALL, hits(replace(QUIET, covered=False), texas), REFUSING).reason is Reason.NOT_COVERED
 
 
 def test_a_registry_that_is_fresh_and_silent_says_nothing() -> None:
