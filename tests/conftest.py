@@ -1,5 +1,6 @@
 """What tests of every kind share: real services, one of each a session, their logs shown on failure."""
 
+import signal
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
@@ -16,6 +17,9 @@ from tests.rig.redis import RedisServer
 # How long an example takes says something of the machine, not of callguard.
 settings.register_profile("callguard", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("callguard")
+
+# A job in the background of a shell ignores Ctrl-C, and so would all commands that are started from it here.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 SERVICES = pytest.StashKey[dict[str, Callable[[], Process]]]()
 """Service -> what gives its process: the end of its log is shown below a test that fails."""

@@ -258,7 +258,7 @@ async def test_a_second_import_is_refused_while_one_runs_and_may_go_once_that_is
     await until("it to write, and nobody to be in its way", lambda: stands_still(scene, first))
     for kind in ("replace", "append", "rollback"):
         code, told = await scene.commands.run(*scene.arguments(kind))
-        assert (code, "us: another import is under way" in told) == (REFUSED, True), told
+        assert (code, "id: another import is under way" in told) == (REFUSED, True), told
     first.signal(signal.SIGKILL)
     await ended_well(scene, "remove")
     await scene.at_rest()
