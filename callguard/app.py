@@ -21,6 +21,7 @@ from callguard.asterisk.ari.telephony import AriTelephony
 from callguard.asterisk.listener import CallListener
 from callguard.asterisk.prompts import Prompts, sound_file
 from callguard.config import Settings
+from callguard.config.rulebook import load_rules
 from callguard.control.dispatcher import Dispatcher
 from callguard.control.model import Arrival, Trunk
 from callguard.control.states import CallPolicy
@@ -60,6 +61,7 @@ async def run_guard(settings: Settings) -> None:
         loop.add_signal_handler(number, stop.set)
     async with AsyncExitStack() as stack:
         metrics = Metrics()
+        rules = await asyncio.to_thread(load_rules, settings)
         engine = await stack.enter_async_context(_database(settings))
         cache = await stack.enter_async_context(_cache(settings))
         threads = SqlThreads(timeout=settings.sql.timeout)
@@ -91,7 +93,7 @@ async def run_guard(settings: Settings) -> None:
                     journal=journal,
                     observer=CallObserver(metrics),
                     policy=policy,
-                    rules=settings.rules(),
+                    rules=rules,
                     facts=facts_reader(settings),
                 )
                 metrics.watch(lambda: _figures(dispatcher, lists, client, journal))

@@ -7,9 +7,22 @@ import re
 from dataclasses import dataclass
 
 import phonenumbers
-from phonenumbers import PhoneNumberFormat, PhoneNumberType, ValidationResult
+from phonenumbers import (
+    PhoneMetadata,
+    PhoneNumber,
+    PhoneNumberFormat,
+    PhoneNumberType,
+    ValidationResult,
+    region_code_for_number,
+)
+from phonenumbers.timezone import UNKNOWN_TIMEZONE
+from phonenumbers.tzdata import TIMEZONE_DATA, TIMEZONE_LONGEST_PREFIX
 
 _LONGEST_E164 = 15
+
+_NORTH_AMERICA = 1
+_LONGEST_BEGIN = 5
+"""Digits by which phonenumbers tells the regions of one calling code apart, at most."""
 
 SECOND_FORMS = {
     52: (re.compile(r"(?:0?1|04[45])([2-9][0-9]{9})"), r"\1"),
@@ -54,6 +67,26 @@ def find(international: str) -> Found | None:
     return Found(e164, national, kind, possible, written_bare)
 
 
+def zones_of(e164: str, kind: int) -> tuple[str, ...]:
+    """Every time zone (IANA) that a number (E.164, of that PhoneNumberType) can be in; none where nobody
+    knows. As time_zones_for_number of phonenumbers, without reading the number once more: those of its area,
+    or, for numbers that have none, of its whole country."""
+    code = e164[1 : 1 + _code_length(e164)]
+    shortest = longest = len(code)
+    if phonenumbers.is_number_type_geographical(kind, int(code)):
+        longest = min(TIMEZONE_LONGEST_PREFIX, len(e164) - 1)
+    for length in range(longest, shortest - 1, -1):
+        zones: tuple[str, ...] | None = TIMEZONE_DATA.get(e164[1 : 1 + length])
+        if zones is not None:
+            return () if zones == (UNKNOWN_TIMEZONE,) else zones
+    return ()
+
+
+def _code_length(e164: str) -> int:
+    """Digits of the country code: there is none that another begins with."""
+    return next((n for n in (1, 2, 3) if int(e164[1 : 1 + n]) in phonenumbers.COUNTRY_CODE_TO_REGION_CODE), 3)
+
+
 def written(number: phonenumbers.PhoneNumber) -> str:
     """The digits of a number as it is written in its own country."""
     return re.sub("[^0-9]", "", phonenumbers.format_number(number, PhoneNumberFormat.NATIONAL))
@@ -87,3 +120,34 @@ def _lacks_zero(e164: str, national: str) -> bool:
     if with_zero is None or not with_zero.italian_leading_zero:
         return False
     return phonenumbers.number_type(with_zero) != PhoneNumberType.UNKNOWN
+
+
+def own_prefixes(region: str) -> tuple[str, ...]:
+    """The prefixes of a region that shares its calling code with others, as far as phonenumbers tells them:
+    the area codes of the US, of Canada and of each other region of +1; and what each region's numbers begin
+    with in Russia and Kazakhstan, Norway and Svalbard, Finland and Aland.
+
+    Empty, for all of the calling code, where no other region has it, or where numbers are not told apart by
+    what they begin with: such as those of Britain, Guernsey and Jersey.
+    """
+    code = phonenumbers.country_code_for_region(region)
+    if len(phonenumbers.region_codes_for_country_code(code)) == 1:
+        return ()
+    if code == _NORTH_AMERICA:
+        numbers = {area: PhoneNumber(code, area * 10**7 + 2345678) for area in range(200, 1000)}
+        found = [area for area, one in numbers.items() if region_code_for_number(one) == region]
+        return tuple(f"{code}{area}" for area in found)
+    plan = PhoneMetadata.metadata_for_region(region)
+    if plan is None or plan.leading_digits is None:
+        return ()
+    begins = re.compile(plan.leading_digits, re.ASCII)
+    every = (f"{n:0{digits}}" for digits in range(1, _LONGEST_BEGIN + 1) for n in range(10**digits))
+    return tuple(sorted(f"{code}{digits}" for digits in every if begins.fullmatch(digits)))
+
+
+def prefixes_of(region: str) -> tuple[str, ...]:
+    """What the numbers of a region begin with, as digits with the calling code, as far as they can be told by
+    that. Raises ValueError for what is no region with a numbering plan."""
+    if region not in phonenumbers.SUPPORTED_REGIONS:
+        raise ValueError(f"no region: {region[:20]!a}")
+    return own_prefixes(region) or (str(phonenumbers.country_code_for_region(region)),)

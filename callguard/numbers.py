@@ -28,7 +28,7 @@ with 9, dialled without an outside line. An emergency number wins over both.
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import lru_cache
 from urllib.parse import unquote
@@ -37,7 +37,7 @@ import phonenumbers
 from phonenumbers import PhoneMetadata, PhoneNumberType
 
 from callguard.errors import ConfigurationError, InputError
-from callguard.numbering import Found, find, written
+from callguard.numbering import Found, find, written, zones_of
 
 LONGEST_TEXT = 120
 """Characters of what is dialled. Longer text is unreadable; so is text that was cut at a bound above this."""
@@ -88,6 +88,8 @@ class Number:
     """For an unreadable number: what is wrong with it."""
     digits: str = ""
     """For an emergency or internal number: what to dial, without the outside-line digit."""
+    zones: tuple[str, ...] = field(default=(), compare=False)
+    """For a subscriber: every time zone (IANA) that the number can be in; none where nobody knows."""
 
 
 class NumberReader:
@@ -139,7 +141,7 @@ class NumberReader:
             _checked("emergency", number, r"[0-9]{2,15}", "2 to 15 digits")
         self._emergency = frozenset(emergency)
         self._emergency_e164 = {
-            found[0]: number
+            found[0].e164: number
             for number in emergency
             for rank, found in [self._best(number)]
             if len(found) == 1 and rank < _MAYBE_LOCAL
@@ -182,7 +184,7 @@ class NumberReader:
                 return _unreadable("not a number")
             abroad = find(digits) if len(digits) <= _LONGEST_DIGITS else None
             if abroad and (abroad.known or abroad.possible):
-                return self._subscriber(_SURE, [abroad.e164])
+                return self._subscriber(_SURE, [abroad])
             return _unreadable("no such country code, or not a number of that country")
         digits = before
         if not re.fullmatch(r"[0-9*#]+", digits):
@@ -206,25 +208,27 @@ class NumberReader:
             return _unreadable("a short number that is neither an emergency number nor an extension")
         return _unreadable(f"not a number as dialled in the region {self.region}")
 
-    def _subscriber(self, rank: int, found: Sequence[str]) -> Number:
+    def _subscriber(self, rank: int, found: Sequence[Found]) -> Number:
         if rank == _MAYBE_LOCAL:
             return _unreadable("neither an area code nor a trunk prefix: it may be local to any area")
         if len(found) > 1:
-            return _unreadable("ambiguous: " + " or ".join(found))
-        if found[0] in self._emergency_e164:
-            return Number(NumberKind.EMERGENCY, None, digits=self._emergency_e164[found[0]])
-        return Number(NumberKind.SUBSCRIBER, found[0])
+            return _unreadable("ambiguous: " + " or ".join(one.e164 for one in found))
+        e164 = found[0].e164
+        if e164 in self._emergency_e164:
+            return Number(NumberKind.EMERGENCY, None, digits=self._emergency_e164[e164])
+        return Number(NumberKind.SUBSCRIBER, e164, zones=zones_of(e164, found[0].type))
 
     def _is_emergency(self, digits: str) -> bool:
         if not digits.isdecimal():  # phonenumbers would read *112 as 112
             return False
         return digits in self._emergency or phonenumbers.is_emergency_number(digits, self.region)
 
-    def _best(self, digits: str) -> tuple[int, list[str]]:
+    def _best(self, digits: str) -> tuple[int, list[Found]]:
         """The best rank and its numbers, each once: none if unreadable, several if ambiguous."""
         ranked = list(self._readings(digits)) if digits.isdecimal() else []
         best = min((rank for rank, _ in ranked), default=_MAYBE_LOCAL)
-        return best, sorted({number.e164 for rank, number in ranked if rank == best})
+        numbers = {number.e164: number for rank, number in ranked if rank == best}
+        return best, [numbers[e164] for e164 in sorted(numbers)]
 
     def _readings(self, digits: str) -> Iterator[tuple[int, Found]]:
         """Each way to read the digits, with its rank: the table at the top of this module."""

@@ -8,6 +8,7 @@ import click
 
 from callguard.cli import EXIT_REFUSE, one_line, pass_settings
 from callguard.config import Settings
+from callguard.config.rulebook import load_rules
 from callguard.database import migrate, open_engine
 from callguard.errors import SqlError
 from callguard.journal.rows import match_row
@@ -57,7 +58,7 @@ def check(
     check_text("--purpose", facts.purpose, longest=LONGEST_PROJECT, required=True)
     check_text("--agent", facts.agent)
     hits = _ask(settings, facts.number.e164) if needs_lists(facts) and facts.number.e164 else None
-    screened = screen(facts, hits, settings.rules())
+    screened = screen(facts, hits, load_rules(settings))
     if as_json:
         click.echo(json.dumps(_as_json(facts, hits, screened)))
     else:

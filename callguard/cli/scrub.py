@@ -14,6 +14,7 @@ import click
 from callguard.cli import in_bulk, one_line, pass_settings
 from callguard.cli.log import read_time
 from callguard.config import Settings
+from callguard.config.rulebook import load_rules
 from callguard.database import migrate, open_engine
 from callguard.errors import InputError
 from callguard.lists.model import LONGEST_PROJECT, check_text
@@ -109,7 +110,7 @@ def scrub(
             found = load(engine, project=project, at=when)
         finally:
             engine.dispose()
-        return Verdicts(found, settings.rules(), at=when, project=project, purpose=purpose)
+        return Verdicts(found, load_rules(settings), at=when, project=project, purpose=purpose)
 
     with Outputs(leads, clean, refused, force=force) as outputs, _progress(size) as progress:
         summary = run(leads, outputs, reader, lists, wanted=wanted, progress=progress)

@@ -18,7 +18,8 @@ from callguard.config import checks, redis_url
 from callguard.config.checks import Wrong
 from callguard.control.model import Trunk
 from callguard.errors import ConfigurationError
-from callguard.screening.model import DEFAULT_PURPOSE, FailurePolicy, Rules, Shortcoming, Verdict
+from callguard.screening.model import DEFAULT_PURPOSE, FailurePolicy, Verdict
+from callguard.screening.rules import Shortcoming
 
 LONGEST_PASSWORD = 4096
 """Bytes read of a password file; a longer one is another kind of file."""
@@ -171,14 +172,31 @@ class FailureSettings(Section):
 class RegistrySettings(Section):
     """What registry lists do to a call where they cannot be relied upon."""
 
-    stale: Shortcoming = Shortcoming.WARN
-    """A list whose data are older than its allowed age."""
-    not_covered: Shortcoming = Shortcoming.WARN
-    """A number of an area that the list does not cover, or of a list that was never imported."""
+    stale: Shortcoming | None = None
+    """A list whose data are older than its allowed age. None: as the presets say."""
+    not_covered: Shortcoming | None = None
+    """A number of an area that the list does not cover, or of a list that was never imported; likewise."""
     shrink_percent: Annotated[float, Field(ge=0, le=100)] = 10.0
     """By how much of its numbers a list may become smaller in an import, without --shrink."""
     rejected_percent: Annotated[float, Field(ge=0, le=100)] = 1.0
     """How much of a file of more than 20 lines may be of no use in an import, without --rejects."""
+
+
+class RuleSettings(Section):
+    """Who may be called for what, when, how often: presets of rules, and what lies over them."""
+
+    presets: tuple[str, ...] | None = None
+    """The shipped presets in use, by id; None: all of them. `base` is always among them."""
+    files: tuple[Path, ...] = ()
+    """The user's own files of rules, laid over the presets in this order."""
+    purposes: tuple[Word, ...] = ()
+    """The user's own purposes, besides those that callguard knows."""
+
+
+class ProjectSettings(Section):
+    """A project (client company): what its calls are for where their channels do not say."""
+
+    purpose: Annotated[str, Field(min_length=1, max_length=64)] | None = None
 
 
 class RedisSettings(SecretSection):
@@ -278,15 +296,13 @@ class Settings(Section):
     defaults: DefaultSettings = DefaultSettings()
     failure: FailureSettings = FailureSettings()
     registries: RegistrySettings = RegistrySettings()
+    rules: RuleSettings = RuleSettings()
+    projects: dict[str, ProjectSettings] = {}
     redis: RedisSettings = RedisSettings()
     sql: SqlSettings = SqlSettings()
     prompts: PromptSettings = PromptSettings()
     http: HttpSettings = HttpSettings()
     log: LogSettings = LogSettings()
-
-    def rules(self) -> Rules:
-        """What screening decides by."""
-        return Rules(self.failure.policy(), self.registries.stale, self.registries.not_covered)
 
     @model_validator(mode="after")
     def _trunks_have_names_of_their_own(self) -> Self:

@@ -13,7 +13,8 @@ from callguard.control.ports import Journal, Lists, Observer
 from callguard.errors import CallguardError, SqlError
 from callguard.numbers import Number, NumberKind
 from callguard.screening.identity import Identities
-from callguard.screening.model import CallFacts, Decision, FailurePolicy, Hits, ListsUnavailable, Rules
+from callguard.screening.model import CallFacts, Decision, FailurePolicy, Hits, ListsUnavailable
+from callguard.screening.rules import Rules
 from callguard.screening.screen import needs_lists, screen, without_journal
 
 LISTS_SECONDS = 5.0

@@ -25,7 +25,8 @@ from callguard.control.reconcile import missed, resume
 from callguard.control.sight import Sight, decision_of
 from callguard.control.states import CallPolicy, HandedOver, State
 from callguard.errors import CallguardError
-from callguard.screening.model import CallFacts, Decision, Mode, Rules
+from callguard.screening.model import CallFacts, Decision, Mode
+from callguard.screening.rules import Rules
 
 LOOK_SECONDS = 60.0
 """Seconds between two looks at Asterisk for what events may have missed."""

@@ -42,6 +42,8 @@ decisions = sa.Table(
     sa.Column("guard", sa.Text, nullable=False),
     sa.Column("channel", sa.Text, nullable=False),
     sa.Column("language", sa.Text, nullable=False),
+    sa.Column("steps", sa.Text, nullable=False, server_default="[]"),
+    sa.Column("allowed_from", sa.BigInteger),
     # Each filter of the log has an index that is in the order of the log already: a page is read from it
     # without sorting, however many rows the filter finds.
     sa.Index("ix_decisions_number", "number", "id"),
@@ -50,7 +52,7 @@ decisions = sa.Table(
     sa.Index("ix_decisions_reason", "reason", "id"),
     sa.Index("ix_decisions_reference", "reference", "id"),
 )
-"""One row an attempt: the last word on it, the one that was acted on. `matches` is JSON."""
+"""One row an attempt: the last word on it, the one that was acted on. `matches` and `steps` are JSON."""
 
 # What a supervisor asks for, of a whole project or of an agent: the few refused ones among the many.
 for _name, _columns in (
@@ -91,3 +93,25 @@ superseded = sa.Table(
     sqlite_autoincrement=True,
 )
 """Rows of `decisions` that were committed but not acted on, as JSON: see JournalStore.add_decisions."""
+
+rules_versions = sa.Table(
+    "rules_versions",
+    metadata,
+    sa.Column("version", sa.String(64), primary_key=True),
+    sa.Column("first_at", sa.BigInteger, nullable=False),
+    sa.Column("document", sa.Text, nullable=False),
+)
+"""Every version of the rules that a guard decided by: `document` is all of them, as JSON."""
+
+attempts = sa.Table(
+    "attempts",
+    metadata,
+    sa.Column("decision_id", DecisionId, primary_key=True),
+    sa.Column("number", sa.String(16), nullable=False),
+    sa.Column("at", sa.BigInteger, nullable=False),
+    sa.Column("project", sa.Text),
+    sa.Column("purpose", sa.Text, nullable=False),
+    sa.Column("subject", sa.Text, nullable=False),
+    sa.Index("ix_attempts_number", "number", "at"),
+)
+"""Attempts that were promised to a call while Redis was away, and whose decision may not be committed yet."""

@@ -3,11 +3,12 @@
 import re
 
 import phonenumbers
-from phonenumbers import PhoneMetadata, PhoneNumber, region_code_for_number
+from phonenumbers import PhoneMetadata
 
 from callguard.errors import InputError
 from callguard.lists.model import check_text
 from callguard.lists.registries import NewRegistry, RegistryChange
+from callguard.numbering import own_prefixes
 
 RESERVED = "internal"
 """The name by which the command line speaks of the internal lists."""
@@ -15,9 +16,6 @@ LONGEST_AGE = 3660
 """Days: ten years."""
 MOST_PREFIXES = 2000
 
-_NORTH_AMERICA = 1
-_LONGEST_BEGIN = 5
-"""Digits by which phonenumbers tells the regions of one calling code apart, at most."""
 _NAME = re.compile(r"[a-z0-9](-?[a-z0-9]){0,39}", re.ASCII)
 _LONGEST_WORD = 40
 _ALLOWED_NAME = f"a word of a-z, 0-9 and single -, up to {_LONGEST_WORD}, such as us-national"
@@ -120,29 +118,6 @@ def coverage(text: str, region: str) -> tuple[str, ...]:
     if len(wanted) > MOST_PREFIXES:
         raise InputError(f"{len(wanted)} prefixes", where="covers", allowed=f"up to {MOST_PREFIXES}")
     return tuple(sorted({_prefix(prefix, region) for prefix in wanted}))
-
-
-def own_prefixes(region: str) -> tuple[str, ...]:
-    """The prefixes of a region that shares its calling code with others, as far as phonenumbers tells them:
-    the area codes of the US, of Canada and of each other region of +1; and what each region's numbers begin
-    with in Russia and Kazakhstan, Norway and Svalbard, Finland and Aland.
-
-    Empty, for all of the calling code, where no other region has it, or where numbers are not told apart by
-    what they begin with: such as those of Britain, Guernsey and Jersey.
-    """
-    code = phonenumbers.country_code_for_region(region)
-    if len(phonenumbers.region_codes_for_country_code(code)) == 1:
-        return ()
-    if code == _NORTH_AMERICA:
-        numbers = {area: PhoneNumber(code, area * 10**7 + 2345678) for area in range(200, 1000)}
-        found = [area for area, one in numbers.items() if region_code_for_number(one) == region]
-        return tuple(f"{code}{area}" for area in found)
-    plan = PhoneMetadata.metadata_for_region(region)
-    if plan is None or plan.leading_digits is None:
-        return ()
-    begins = re.compile(plan.leading_digits, re.ASCII)
-    every = (f"{n:0{digits}}" for digits in range(1, _LONGEST_BEGIN + 1) for n in range(10**digits))
-    return tuple(sorted(f"{code}{digits}" for digits in every if begins.fullmatch(digits)))
 
 
 def _prefix(text: str, region: str) -> str:

@@ -23,10 +23,20 @@ entries = sa.Table(
     sa.Column("expires_at", UtcTime),
     sa.Column("removed_at", UtcTime),
     sa.Column("shape", sa.String(8)),
+    sa.Column("purposes", sa.Text, nullable=False, server_default=""),
+    sa.Column("exemption", sa.String(16)),
+    sa.Column("starts_at", UtcTime),
+    sa.Column("reference", PlainText, nullable=False, server_default=""),
+    sa.Column("once", sa.Boolean, nullable=False, server_default=sa.false()),
     sqlite_autoincrement=True,
 )
-"""Every entry there ever was; in force are those with no `removed_at`, until they expire. `shape` is
-that of a pattern (shape_text), and null for a plain number."""
+"""Every entry and every exemption there ever was; in force are those with no `removed_at`, until they expire.
+`shape` is that of a pattern (shape_text), and null for a plain number. `purposes` are words with a space
+between them, none for those that the rules say.
+
+An exemption has its kind in `exemption`, which is null for an entry: its evidence is in `reason`, and
+`category` is empty. Both are in one table because both are words about a number, of which the latest counts:
+they share the change log and the number's one field in Redis."""
 
 sa.Index(
     "ix_entries_shape",

@@ -9,8 +9,31 @@ from enum import StrEnum
 
 from callguard.numbers import Number
 
-DEFAULT_PURPOSE = "marketing"
-"""The strictest purpose: what a call is for when nobody says."""
+
+class Purpose(StrEnum):
+    """The purposes that callguard knows; the settings may add the user's own words."""
+
+    MARKETING = "marketing"
+    SURVEY = "survey"
+    MARKET_RESEARCH = "market-research"
+    LOYALTY = "loyalty"
+    SERVICE = "service"
+    SERVICE_NOTICE = "service-notice"
+    """Maintenance, an outage, a change of policy."""
+    SECURITY = "security"
+    """A stolen card, a fraud."""
+    VERIFICATION = "verification"
+    PAYMENT_REMINDER = "payment-reminder"
+    COLLECTION = "collection"
+    APPOINTMENT = "appointment"
+    ORDER_STATUS = "order-status"
+    FOLLOW_UP = "follow-up"
+    CALLBACK = "callback"
+    EMERGENCY = "emergency"
+
+
+DEFAULT_PURPOSE = Purpose.MARKETING.value
+"""The strictest purpose: what a call is for when nobody says, or says a word that nobody knows."""
 
 
 class Verdict(StrEnum):
@@ -80,6 +103,71 @@ class Entry:
     """UTC."""
     expires_at: datetime | None
     """UTC; the entry is in force before this instant, and for ever when None."""
+    purposes: tuple[str, ...] = ()
+    """The purposes that it binds, sorted; empty for those that the rules say of its category."""
+
+
+class ExemptionKind(StrEnum):
+    """Why somebody may be called although a list speaks against it."""
+
+    CONSENT = "consent"
+    PURCHASE = "purchase"
+    """An existing business relationship, by a purchase."""
+    INQUIRY = "inquiry"
+    """An existing business relationship, by an inquiry or an application."""
+    CALLBACK = "callback"
+    """This person called us: a missed or abandoned inbound call, or a ticket."""
+    OVERRIDE = "override"
+    """A supervisor's: for one call or a short window."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exemption:
+    """What lets a number be called, with its evidence."""
+
+    id: int
+    number: str
+    """E.164 with the plus sign; never a pattern."""
+    kind: ExemptionKind
+    project: str | None
+    """The project whose calls it covers; None covers the whole company's."""
+    purposes: tuple[str, ...]
+    """The purposes that it covers, sorted; empty for those that the rules say of its kind."""
+    evidence: str
+    """What it rests on, in words; never empty."""
+    reference: str
+    """Where the evidence is found: a recording, a form, a ticket."""
+    source: str
+    added_by: str
+    added_at: datetime
+    """UTC."""
+    starts_at: datetime
+    """UTC. When it was given: a consent beats an opt-out that was added before this instant."""
+    expires_at: datetime | None
+    """UTC; it is in force before this instant."""
+    once: bool = False
+    """Used up by the first call that needs it. For an override."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """An earlier call that was placed to a number."""
+
+    at: datetime
+    """UTC."""
+    project: str | None
+    purpose: str
+    """As it was screened."""
+    subject: str
+    answered: bool | None
+    """None while nobody knows yet, or if it was never seen."""
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptsUnavailable:
+    """Earlier attempts could not be counted. The failure policy decides."""
+
+    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,11 +190,13 @@ class RegistryHit:
     allowed_age_days: int | None
     """How old they may be; None for any age."""
 
-    def is_stale(self, at: datetime) -> bool:
-        """Tell whether the data are too old at that instant (aware), as are data of no known day."""
-        if self.allowed_age_days is None:
+    def is_stale(self, at: datetime, days: int | None = None) -> bool:
+        """Tell whether the data are older than so many days, or else than the list's allowed age, at that
+        instant (aware), as are data of no known day."""
+        allowed = self.allowed_age_days if days is None else days
+        if allowed is None:
             return False
-        return self.data_date is None or (at.date() - self.data_date).days > self.allowed_age_days
+        return self.data_date is None or (at.date() - self.data_date).days > allowed
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +210,8 @@ class Hits:
     """Where the answer came from: `redis` or `sql`."""
     registries: tuple[RegistryHit, ...] = ()
     """A word of every registry list of the number's country, whether or not the number is listed."""
+    exemptions: tuple[Exemption, ...] = ()
+    """Those of the number that were not ended, expired ones too, in the order of their ids."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,10 +252,11 @@ class Match:
 
     reason: Reason
     kind: str
-    """`entry` for an internal list's entry, `registry` for a registry list."""
+    """`entry` for an internal list's entry, `registry` for a registry list, `exemption`, or `rule`."""
     id: str
-    """The entry's id, or the registry list's name."""
+    """The entry's or exemption's id, the registry list's name, or the rule's key."""
     category: str
+    """The entry's category, the registry's kind, the exemption's kind, or the preset that the rule is of."""
     project: str | None
     detail: str
     version: int
@@ -182,21 +275,35 @@ class FailurePolicy:
         return self.by_purpose.get(purpose, self.default)
 
 
-class Shortcoming(StrEnum):
-    """What a registry list that is too old, or that does not cover the number's area, does to a call."""
+class Finding(StrEnum):
+    """What one step of the check came to."""
 
-    WARN = "warn"
-    """The call goes on, with a match in its record."""
-    REFUSE = "refuse"
+    PASSED = "passed"
+    """It was looked at and says nothing against the call."""
+    REFUSED = "refused"
+    """It speaks against the call."""
+    WARNED = "warned"
+    EXEMPTED = "exempted"
+    """It would speak against the call, but an exemption covers it."""
+    NOT_BOUND = "not-bound"
+    """It would speak against a call of another purpose."""
+    ALLOWED = "allowed"
+    """It lets the call go whatever else speaks against it."""
+    UNKNOWN = "unknown"
+    """It could not be asked."""
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
-    """Everything that can change a verdict besides the call and the lists."""
+class Step:
+    """One step of the check, in the order of the check: what was looked at, and what came of it."""
 
-    failure: FailurePolicy = field(default_factory=FailurePolicy)
-    stale_registry: Shortcoming = Shortcoming.WARN
-    not_covered: Shortcoming = Shortcoming.WARN
+    rule: str
+    """The key of the rule, as `callguard rules` shows it; for what no rule sets, such as the number: its own
+    word."""
+    preset: str
+    """The preset that the rule is of; empty where there is none."""
+    finding: Finding
+    detail: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,9 +313,11 @@ class Screened:
     verdict: Verdict
     reason: Reason
     matches: tuple[Match, ...]
-    """What spoke against the call, the deciding one first; in an allowed call, the warnings."""
+    """What spoke about the call, the deciding one first: what refuses it, what exempts it, warnings."""
     rules: str
     """The version of the rules that decided."""
+    steps: tuple[Step, ...] = ()
+    """The whole check, in order: the explanation."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,10 +19,10 @@ from callguard.screening.model import (
     Entry,
     Hits,
     Reason,
-    Rules,
     Screened,
     Verdict,
 )
+from callguard.screening.rules import Rules
 from callguard.screening.screen import screen
 from callguard.scrub.lists import STATES, Indices, Lists, RegistryIndex
 

@@ -28,10 +28,10 @@ from callguard.lists.hits import Questions
 from callguard.lists.model import NewEntry
 from callguard.lists.packing import pack
 from callguard.lists.registries import Counts, NewRegistry, RegistryStore
-from callguard.lists.registryrules import own_prefixes
 from callguard.lists.service import GuardedLists
 from callguard.lists.store import ListStore
 from callguard.lists.threads import SqlThreads
+from callguard.numbering import own_prefixes
 from tests.benchmarks.made_up_numbers import Kind, made_up
 from tests.rig.redis import RedisServer
 

@@ -30,13 +30,15 @@ from callguard.lists.registries import Counts, NewRegistry, RegistryStore
 from callguard.lists.store import ListStore
 from callguard.lists.tables import blocks
 from callguard.numbers import Number, NumberKind, NumberReader
-from callguard.screening.model import CallFacts, Rules, Shortcoming, Verdict
+from callguard.screening.model import CallFacts, Verdict
+from callguard.screening.rules import Rules, Shortcoming
 from callguard.screening.screen import screen
 from callguard.scrub.lists import load
 from callguard.scrub.outputs import Outputs
 from callguard.scrub.reading import LeadReader
 from callguard.scrub.run import Wanted, scrub
 from callguard.scrub.verdicts import INTERNAL, Verdicts
+from tests.rig.rules import rules
 
 pytestmark = pytest.mark.integration
 
@@ -139,7 +141,7 @@ REGISTRY = st.tuples(
     st.sampled_from([None, 31]),
 )
 RULES = st.builds(
-    Rules, stale_registry=st.sampled_from(list(Shortcoming)), not_covered=st.sampled_from(list(Shortcoming))
+    rules, stale_registry=st.sampled_from(list(Shortcoming)), not_covered=st.sampled_from(list(Shortcoming))
 )
 
 

@@ -18,7 +18,8 @@ from callguard.control.sight import LegSeen, Sight
 from callguard.control.states import CallPolicy
 from callguard.errors import AsteriskUnreachable, Conflict, NotFound
 from callguard.numbers import Number, NumberKind
-from callguard.screening.model import CallFacts, Decision, Entry, FailurePolicy, Hits, Mode, Rules
+from callguard.screening.model import CallFacts, Decision, Entry, FailurePolicy, Hits, Mode
+from tests.rig.rules import rules
 
 T = TypeVar("T")
 
@@ -409,7 +410,7 @@ async def a_guard(
                 journal=journal,
                 observer=witness,
                 policy=policy,
-                rules=Rules(failure or FailurePolicy()),
+                rules=rules(failure or FailurePolicy()),
                 facts=facts,
             )
             board.guards[name] = dispatcher

@@ -9,10 +9,10 @@ from callguard.lists.registryrules import (
     check_name,
     coverage,
     new_registry,
-    own_prefixes,
     region_of,
     registry_change,
 )
+from callguard.numbering import own_prefixes
 
 
 @pytest.mark.parametrize("name", ["us", "us-national", "2026", "a" * 40])

@@ -16,11 +16,11 @@ from callguard.screening.model import (
     Mode,
     Reason,
     RegistryHit,
-    Rules,
-    Shortcoming,
     Verdict,
 )
-from callguard.screening.screen import rules_version, screen
+from callguard.screening.rules import Rules, Shortcoming
+from callguard.screening.screen import screen
+from tests.rig.rules import rules
 
 NOW = datetime(2026, 3, 1, 9, 0, tzinfo=UTC)
 NUMBER = "+12015550123"
@@ -28,8 +28,8 @@ CALL = CallFacts(NOW, "2015550123", Number(NumberKind.SUBSCRIBER, NUMBER), Mode.
 QUIET = RegistryHit(
     "us", "national", "US", 3, listed=False, covered=True, data_date=NOW.date(), allowed_age_days=31
 )
-WARNING = Rules()
-REFUSING = Rules(stale_registry=Shortcoming.REFUSE, not_covered=Shortcoming.REFUSE)
+WARNING = rules()
+REFUSING = rules(stale_registry=Shortcoming.REFUSE, not_covered=Shortcoming.REFUSE)
 
 
 def entry(number: str, identity: int = 1) -> Entry:
@@ -135,7 +135,7 @@ HITS = st.builds(
     allowed_age_days=st.none() | st.integers(1, 90),
 )
 SHORTCOMINGS = st.sampled_from(Shortcoming)
-RULES = st.builds(Rules, st.just(FailurePolicy()), SHORTCOMINGS, SHORTCOMINGS)
+RULES = st.builds(rules, st.just(FailurePolicy()), SHORTCOMINGS, SHORTCOMINGS)
 
 
 @given(st.lists(HITS, max_size=5), st.lists(HITS, max_size=5), RULES)
@@ -158,5 +158,5 @@ def test_a_listed_number_is_always_refused_and_the_deciding_match_comes_first(
 
 
 def test_rules_about_lists_have_versions_of_their_own() -> None:
-    every = [Rules(FailurePolicy(), stale, missing) for stale in Shortcoming for missing in Shortcoming]
-    assert len({rules_version(rules) for rules in every}) == 4
+    every = [rules(FailurePolicy(), stale, missing) for stale in Shortcoming for missing in Shortcoming]
+    assert len({one.version for one in every}) == 4

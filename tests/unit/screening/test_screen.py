@@ -18,17 +18,18 @@ from callguard.screening.model import (
     ListsUnavailable,
     Mode,
     Reason,
-    Rules,
     Screened,
     Verdict,
 )
-from callguard.screening.screen import needs_lists, rules_version, screen, without_journal
+from callguard.screening.rules import Rules
+from callguard.screening.screen import needs_lists, screen, without_journal
+from tests.rig.rules import rules
 
 NOW = datetime(2026, 3, 1, 9, 0, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 NUMBER = "+6281234567890"
-STRICT = Rules()
-LENIENT = Rules(FailurePolicy(Verdict.ALLOW))
+STRICT = rules()
+LENIENT = rules(FailurePolicy(Verdict.ALLOW))
 NO_ANSWER = ListsUnavailable("no answer")
 
 
@@ -88,7 +89,7 @@ def test_only_a_subscribers_number_needs_the_lists() -> None:
 
 def test_a_number_without_entries_is_allowed() -> None:
     screened = screen(call(), hits(), STRICT)
-    assert screened == Screened(Verdict.ALLOW, Reason.NOT_LISTED, (), rules_version(STRICT))
+    assert screened == Screened(Verdict.ALLOW, Reason.NOT_LISTED, (), STRICT.version, screened.steps)
 
 
 @pytest.mark.parametrize(
@@ -159,7 +160,7 @@ def test_lists_that_cannot_be_asked_are_not_read_as_not_listed(lists: ListsUnava
 
 
 def test_the_failure_policy_decides_by_the_purpose_of_the_call() -> None:
-    policy = Rules(FailurePolicy(Verdict.REFUSE, {"collection": Verdict.ALLOW}))
+    policy = rules(FailurePolicy(Verdict.REFUSE, {"collection": Verdict.ALLOW}))
     assert screen(call(purpose="collection"), NO_ANSWER, policy).verdict is Verdict.ALLOW
     assert screen(call(purpose="marketing"), NO_ANSWER, policy).verdict is Verdict.REFUSE
     assert screen(call(purpose="Collection"), NO_ANSWER, policy).verdict is Verdict.REFUSE
@@ -217,8 +218,8 @@ CALLS = st.builds(call, st.sampled_from(NumberKind), project=PROJECTS, purpose=P
 def test_a_further_entry_never_turns_a_refusal_into_an_allow(
     facts: CallFacts, entries: list[Entry], more: list[Entry], policy: FailurePolicy
 ) -> None:
-    before = screen(facts, hits(*entries), Rules(policy))
-    after = screen(facts, hits(*entries, *more), Rules(policy))
+    before = screen(facts, hits(*entries), rules(policy))
+    after = screen(facts, hits(*entries, *more), rules(policy))
     assert before.verdict is Verdict.ALLOW or after.verdict is Verdict.REFUSE
     assert set(before.matches) <= set(after.matches)
 
@@ -228,26 +229,26 @@ def test_the_order_of_entries_changes_nothing(
     facts: CallFacts, entries: list[Entry], policy: FailurePolicy, data: st.DataObject
 ) -> None:
     shuffled = data.draw(st.permutations(entries))
-    assert screen(facts, hits(*shuffled), Rules(policy)) == screen(facts, hits(*entries), Rules(policy))
+    assert screen(facts, hits(*shuffled), rules(policy)) == screen(facts, hits(*entries), rules(policy))
 
 
 @given(facts=CALLS, entries=ENTRIES, policy=POLICIES)
 def test_a_call_is_refused_for_its_entries_exactly_when_one_matches(
     facts: CallFacts, entries: list[Entry], policy: FailurePolicy
 ) -> None:
-    screened = screen(facts, hits(*entries), Rules(policy))
+    screened = screen(facts, hits(*entries), rules(policy))
     if needs_lists(facts):
         assert (screened.verdict is Verdict.REFUSE) == bool(screened.matches)
         assert not screened.matches or screened.reason is screened.matches[0].reason
     else:
-        assert screened == screen(facts, None, Rules(policy))
+        assert screened == screen(facts, None, rules(policy))
 
 
 @given(facts=CALLS, policy=POLICIES)
 def test_without_the_lists_a_subscriber_is_called_only_where_the_policy_allows(
     facts: CallFacts, policy: FailurePolicy
 ) -> None:
-    screened = screen(facts, NO_ANSWER, Rules(policy))
+    screened = screen(facts, NO_ANSWER, rules(policy))
     if needs_lists(facts):
         assert screened.verdict is policy.verdict(facts.purpose)
 
@@ -256,7 +257,7 @@ def test_without_the_lists_a_subscriber_is_called_only_where_the_policy_allows(
 def test_the_loss_of_the_journal_never_allows_what_was_refused(
     facts: CallFacts, entries: list[Entry], policy: FailurePolicy
 ) -> None:
-    made = Decision("d1", "1", facts, screen(facts, hits(*entries), Rules(policy)), 7, "redis")
+    made = Decision("d1", "1", facts, screen(facts, hits(*entries), rules(policy)), 7, "redis")
     unrecorded = without_journal(made, policy)
     assert made.verdict is Verdict.ALLOW or unrecorded == made
     assert unrecorded.screened.matches == made.screened.matches
@@ -267,6 +268,6 @@ def test_the_loss_of_the_journal_never_allows_what_was_refused(
 def test_the_version_of_the_rules_changes_exactly_with_the_policy(
     one: FailurePolicy, other: FailurePolicy
 ) -> None:
-    assert (rules_version(Rules(one)) == rules_version(Rules(other))) == (one == other)
+    assert (rules(one).version == rules(other).version) == (one == other)
     turned = FailurePolicy(one.default, dict(reversed(one.by_purpose.items())))
-    assert rules_version(Rules(turned)) == rules_version(Rules(one))
+    assert rules(turned).version == rules(one).version

@@ -1,0 +1,69 @@
+"""Calling hours, holidays and months, where the callee is. Pure: every instant is given."""
+
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime, timedelta
+from functools import lru_cache
+from zoneinfo import ZoneInfo
+
+from callguard.screening.rules import HolidaysLine, HoursLine, ZonePolicy
+
+_zone = lru_cache(maxsize=1024)(ZoneInfo)
+
+
+def local_times(at: datetime, zones: Sequence[str]) -> list[datetime]:
+    """The instant by the clocks of some zones, each clock once."""
+    times: dict[timedelta | None, datetime] = {}
+    for name in zones:
+        time = at.astimezone(_zone(name))
+        times.setdefault(time.utcoffset(), time)
+    return list(times.values())
+
+
+def within_hours(line: HoursLine, times: Sequence[datetime]) -> bool:
+    """Tell whether these local times are within the hours: all of them, or any, as the line says."""
+    within = [_is_open(line, time) for time in times]
+    return bool(within) and (all(within) if line.zones is ZonePolicy.ALL else any(within))
+
+
+def _is_open(line: HoursLine, time: datetime) -> bool:
+    minute = time.hour * 60 + time.minute
+    return any(begin <= minute < end for begin, end in line.week[time.weekday()])
+
+
+def holiday_name(line: HolidaysLine, times: Sequence[datetime]) -> str | None:
+    """The holiday that it is at these local times, in any of them, or in all, as the line says; None if it is
+    none. Where all zones must agree to a call, a holiday in one of them is enough."""
+    names = [_holiday(line, time.date()) for time in times]
+    found = [name for name in names if name is not None]
+    if not found or (line.zones is ZonePolicy.ANY and len(found) < len(names)):
+        return None
+    return found[0]
+
+
+def _holiday(line: HolidaysLine, day: date) -> str | None:
+    if day in line.not_days:
+        return None
+    if day in line.days:
+        return "own holiday"
+    if line.country is None:
+        return None
+    return national_holidays(line.country, line.subdivision, day.year).get(day)
+
+
+@lru_cache(maxsize=256)
+def national_holidays(country: str, subdivision: str | None, year: int) -> Mapping[date, str]:
+    """The public holidays of a country (ISO 3166) in a year, by the library `holidays`, with English names.
+
+    Raises NotImplementedError or KeyError for a country or subdivision that it does not know.
+    """
+    import holidays  # noqa: PLC0415 - slow to import, and not needed where no rule asks
+
+    return dict(holidays.country_holidays(country, subdiv=subdivision, years=year, language="en_US"))
+
+
+def plus_months(at: datetime, months: int) -> datetime:
+    """The same day and time so many months later; the last day of a month that is shorter."""
+    year, month = divmod(at.year * 12 + at.month - 1 + months, 12)
+    following = date(year + (month == 11), (month + 1) % 12 + 1, 1)
+    last = (following - timedelta(days=1)).day
+    return at.replace(year=year, month=month + 1, day=min(at.day, last))
