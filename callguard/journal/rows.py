@@ -5,14 +5,24 @@ Text that comes from a call is bounded here once more: an index of PostgreSQL re
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from callguard.control.model import Outcome, Result
 from callguard.database import from_microseconds, microseconds, storable
 from callguard.numbers import Number, NumberKind
-from callguard.screening.model import CallFacts, Decision, Match, Mode, Reason, Screened, Verdict
+from callguard.screening.model import (
+    CallFacts,
+    Decision,
+    Finding,
+    Match,
+    Mode,
+    Reason,
+    Screened,
+    Step,
+    Verdict,
+)
 
 MAX_TEXT = 500
 """Characters of a text from a call that are kept; each takes at most 4 bytes."""
@@ -56,6 +66,8 @@ def decision_row(decision: Decision) -> Row:
         "guard": _bounded(facts.guard),
         "channel": _bounded(facts.channel),
         "language": _bounded(facts.language),
+        "steps": json.dumps([step_row(step) for step in decision.screened.steps]),
+        "allowed_from": None,
     }
 
 
@@ -86,6 +98,7 @@ def decision_of(row: Mapping[str, Any]) -> Decision:
             reason=Reason(row["reason"]),
             matches=tuple(_match_of(match) for match in json.loads(row["matches"])),
             rules=row["rules"],
+            steps=tuple(_step_of(step) for step in json.loads(row["steps"])),
         ),
         lists_position=row["lists_position"],
         lists_origin=row["lists_origin"],
@@ -95,6 +108,11 @@ def decision_of(row: Mapping[str, Any]) -> Decision:
 def match_row(match: Match) -> Row:
     """A match as it stands in `matches`, in the journal and in the JSON of `check` and `log`."""
     return {key: storable(value) if isinstance(value, str) else value for key, value in asdict(match).items()}
+
+
+def step_row(step: Step) -> list[str]:
+    """A step as it stands in `steps`: rule, preset, finding, detail."""
+    return [step.rule, step.preset, step.finding.value, storable(step.detail[:MAX_TEXT])]
 
 
 def outcome_row(outcome: Outcome) -> Row:
@@ -125,6 +143,11 @@ def outcome_of(row: Mapping[str, Any]) -> Outcome:
 
 def _match_of(match: Mapping[str, Any]) -> Match:
     return Match(**{**match, "reason": Reason(match["reason"])})
+
+
+def _step_of(row: Sequence[str]) -> Step:
+    rule, preset, finding, detail = row
+    return Step(rule, preset, Finding(finding), detail)
 
 
 def _bounded(text: str) -> str:

@@ -26,7 +26,8 @@ Entries = Mapping[str, tuple[Entry, ...]]
 """Number or pattern -> its entries in force, expired ones too, in the order of their ids; empty if there are
 none."""
 
-_ENTRY = tuple(column for column in entries.c if column.name not in {"removed_at", "shape"})
+_NOT_OF_ENTRIES = {"removed_at", "shape", "purposes", "exemption", "starts_at", "reference", "once"}
+_ENTRY = tuple(column for column in entries.c if column.name not in _NOT_OF_ENTRIES)
 _IN_FORCE = entries.c.removed_at.is_(None)
 _MARK = sa.select(
     sa.select(meta.c.value).where(meta.c.key == "database").scalar_subquery(),
