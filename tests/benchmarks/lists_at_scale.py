@@ -5,11 +5,15 @@ replaced by its next generation, while another process looks numbers up as a gua
 columns "replaced" to "wrong"); then Redis is emptied and rebuilt from SQL alone; beside it, the plain Redis
 set of +E164 that people use today, where it fits the time (--set-up-to).
 
+A second table is about the longest look-ups of that replacement. Of the longest,
+"no core" is how long it waited for one, which is the scheduler's doing; "most ran" is the longest that any
+look-up had Redis or the prober at work, which is all that the import can do to it; and "busy" is the same,
+for as long, beside a process that keeps the cores busy (busy.py) instead of the import.
+
     python -m tests.benchmarks.lists_at_scale [--sizes 1M,10M] [--kinds us,id,random] [--set-up-to 10M]
 """
 
 import argparse
-import json
 import os
 import sqlite3
 import subprocess
@@ -26,6 +30,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.benchmarks.made_up_numbers import Kind, made_up, write_file
+from tests.benchmarks.prober import NEAR_SECONDS, Looked, read_looked
 from tests.rig.redis import RedisServer
 
 MILLION = 1_000_000
@@ -37,7 +42,14 @@ COLUMNS = (
     *("numbers", "file MB", "Redis B/number", "SQL B/number", "file to live s", "replaced s", "importer MiB"),
     *("switch ms", "look-up p50 ms", "p99", "longest", "wrong", "rebuild s", "SET B/number", "SET load s"),
 )
+OF_LOOK_UPS = ("look-ups", "over 2 ms", "longest ms", "no core ms", "most ran ms")
+LOOKED_COLUMNS = (
+    *(*OF_LOOK_UPS, "near switch ms", "longest command ms", "longest script near switch ms"),
+    *(f"busy: {column}" for column in OF_LOOK_UPS),
+)
 MEBIBYTE = 1 << 20
+BULK_NICENESS = "10"
+"""That of imports."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,27 +110,86 @@ class Site:
         self.redis.stop()
 
 
+class Lookups:
+    """A process that looks numbers up all the while, as a guard does."""
+
+    def __init__(self, site: Site, case: Case) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.benchmarks.prober", case.kind, str(case.count)],
+            env=site.environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        )  # fmt: skip
+        assert self._process.stdout is not None
+        self._process.stdout.readline()
+
+    def stop(self) -> Looked:
+        output, _ = self._process.communicate(b"stop\n", timeout=60)
+        return read_looked(output.splitlines()[-1])  # what comes before is its log
+
+
 @contextmanager
-def looked_up(site: Site, case: Case) -> Iterator[dict[str, float]]:
-    """Look numbers up all the while, as a guard does; the figures are there at the end."""
-    figures: dict[str, float] = {}
-    prober = subprocess.Popen(
-        [sys.executable, "-m", "tests.benchmarks.prober", case.kind, str(case.count)],
-        env=site.environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-    )  # fmt: skip
+def busy_cores() -> Iterator[None]:
+    """A process of an import's priority that keeps the cores busy."""
+    process = subprocess.Popen(["nice", "-n", BULK_NICENESS, sys.executable, "-m", "tests.benchmarks.busy"])
     try:
-        assert prober.stdout is not None
-        prober.stdout.readline()
-        yield figures
+        yield
     finally:
-        output, _ = prober.communicate(b"stop\n", timeout=60)
-        figures.update(json.loads(output.splitlines()[-1]))  # what comes before is its log
+        process.terminate()
+        process.wait()
 
 
-def longest_script_ms(client: redis.Redis) -> float:
-    """The longest that a script held Redis since the slow log was emptied: a switch is one."""
-    taken = [entry["duration"] for entry in client.slowlog_get(1024) if entry["command"][:4] == b"EVAL"]
-    return max(taken, default=0) / 1000
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One that held Redis for long."""
+
+    at: int
+    """Seconds since 1970 when it ended."""
+    milliseconds: float
+    is_script: bool
+
+
+def slow_commands(client: redis.Redis) -> list[Command]:
+    """What took Redis longer than 0.2 ms since log_slow_commands."""
+    return [
+        Command(entry["start_time"], entry["duration"] / 1000, entry["command"][:4] == b"EVAL")
+        for entry in client.slowlog_get(100_000)
+    ]
+
+
+def log_slow_commands(client: redis.Redis) -> None:
+    client.config_set("slowlog-log-slower-than", 200)
+    client.config_set("slowlog-max-len", 100_000)
+    client.slowlog_reset()
+
+
+@dataclass(frozen=True, slots=True)
+class Replaced:
+    """A replacement under look-ups."""
+
+    ended: Ended
+    looked: Looked
+    commands: list[Command]
+    busy: Looked
+    """For as long beside a busy process instead."""
+
+    def switch(self) -> float:
+        """Milliseconds that the longest script held Redis within a second of the switch."""
+        near = (abs(command.at - self.looked.switched_at) <= NEAR_SECONDS + 1 for command in self.commands)
+        scripts = (one for one, is_near in zip(self.commands, near, strict=True) if is_near and one.is_script)
+        return max((command.milliseconds for command in scripts), default=0)
+
+
+def replace(site: Site, case: Case, file: Path) -> Replaced:
+    """Import a file over the list, with look-ups all the while."""
+    lookups = Lookups(site, case)
+    with site.redis.client() as client:
+        log_slow_commands(client)
+        ended = site.run("list", "import", LIST, str(file), "--yes")
+        looked, commands = lookups.stop(), slow_commands(client)
+    with busy_cores():
+        lookups = Lookups(site, case)
+        time.sleep(ended.seconds)
+        busy = lookups.stop()
+    return Replaced(ended, looked, commands, busy)
 
 
 def plain_set(case: Case, folder: Path) -> tuple[float, float]:
@@ -139,8 +210,8 @@ def plain_set(case: Case, folder: Path) -> tuple[float, float]:
         server.stop()
 
 
-def measure(case: Case, folder: Path, set_up_to: int) -> list[str]:
-    """One row of the table."""
+def measure(case: Case, folder: Path, set_up_to: int) -> tuple[list[str], list[str]]:
+    """One row of either table."""
     file = folder / "registry.txt"
     write_file(file, case.kind, case.count)
     file_bytes = file.stat().st_size
@@ -156,11 +227,7 @@ def measure(case: Case, folder: Path, set_up_to: int) -> list[str]:
         redis_bytes, sql_bytes = site.redis_bytes() - redis_before, site.sql_bytes() - sql_before
         # The next generation is a little smaller: a shuffled file without its end.
         os.truncate(file, int(file_bytes * 0.99))
-        with site.redis.client() as client, looked_up(site, case) as looked:
-            client.config_set("slowlog-log-slower-than", 200)
-            client.slowlog_reset()
-            replaced = site.run("list", "import", LIST, str(file), "--yes")
-            switch = longest_script_ms(client)
+        replaced = replace(site, case, file)
         file.unlink()
         with site.redis.client() as client:
             client.flushall()
@@ -169,20 +236,37 @@ def measure(case: Case, folder: Path, set_up_to: int) -> list[str]:
     finally:
         site.close()
     plain = plain_set(case, folder) if case.count <= set_up_to else None
+    name, looked = f"{case.kind} {case.count / MILLION:g}M", replaced.looked
     return [
-        f"{case.kind} {case.count / MILLION:g}M",
+        name,
         f"{file_bytes / 1e6:,.0f}",
         f"{redis_bytes / case.count:.2f}",
         f"{sql_bytes / case.count:.2f}",
         f"{imported.seconds:.1f}",
-        f"{replaced.seconds:.1f}",
-        f"{max(imported.peak, replaced.peak) / MEBIBYTE:,.0f}",
-        f"{switch:.2f}",
-        *(f"{looked[name]:.2f}" for name in ("p50", "p99", "longest")),
-        f"{looked['wrong']:.0f} of {looked['asked']:,.0f}",
+        f"{replaced.ended.seconds:.1f}",
+        f"{max(imported.peak, replaced.ended.peak) / MEBIBYTE:,.0f}",
+        f"{replaced.switch():.2f}",
+        *(f"{each:.2f}" for each in (looked.p50, looked.p99, looked.longest)),
+        f"{looked.wrong} of {looked.asked:,}",
         f"{rebuilt.seconds:.1f}",
         *((f"{plain[0]:.1f}", f"{plain[1]:.1f}") if plain else ("-", "-")),
+    ], [name, *looked_row(replaced)]
+
+
+def looked_row(replaced: Replaced) -> list[str]:
+    return [
+        *of_look_ups(replaced.looked),
+        f"{replaced.looked.near_switch:.2f}",
+        f"{max((command.milliseconds for command in replaced.commands), default=0):.2f}",
+        f"{replaced.switch():.2f}",
+        *of_look_ups(replaced.busy),
     ]
+
+
+def of_look_ups(looked: Looked) -> list[str]:
+    waited = max(looked.slow, key=lambda slow: slow.taken).waited if looked.slow else 0
+    times = (looked.longest, waited, looked.most_ran)
+    return [f"{looked.asked:,}", f"{len(looked.slow)}", *(f"{each:.2f}" for each in times)]
 
 
 def sizes(text: str) -> list[int]:
@@ -199,13 +283,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--set-up-to", type=sizes, default=[10 * MILLION], metavar="SIZE")
     chosen = parser.parse_args(arguments)
     table = Table(*COLUMNS, title="Lists at national scale")
+    lookups = Table("numbers", *LOOKED_COLUMNS, title="Look-ups while a list is replaced")
     for kind in chosen.kinds:
         for count in chosen.sizes:
             with tempfile.TemporaryDirectory(prefix="callguard-scale-") as folder:
-                row = measure(Case(kind, count), Path(folder), chosen.set_up_to[0])
-            print("  ".join(row), file=sys.stderr, flush=True)  # noqa: T201 - hours may pass until the table
+                row, of_lookups = measure(Case(kind, count), Path(folder), chosen.set_up_to[0])
+            for each in (row, of_lookups):
+                print("  ".join(each), file=sys.stderr, flush=True)  # noqa: T201 - it is long until the table
             table.add_row(*row)
-    Console(width=200).print(table)
+            lookups.add_row(*of_lookups)
+    console = Console(width=200)
+    console.print(table)
+    console.print(lookups)
 
 
 if __name__ == "__main__":

@@ -240,6 +240,25 @@ async def test_generations_out_of_force_are_unloaded_and_no_others(us: Lists) ->
     assert await listed(us, LISTED)
 
 
+async def test_one_step_of_unloading_looks_at_few_large_blocks_however_many_there_are(us: Lists) -> None:
+    undone = f"{us.registry('us').generation}-0badcafe"
+    await us.client.hset(
+        KEY, mapping={codec.block_field(undone, block): bytes(125_001) for block in range(300)}
+    )
+    head = await us.cache.head()
+    assert head is not None
+    tag, kept = codec.decode_head(head).tag, [us.registry("us").key]
+    cursor, gone, steps = "0", 0, []
+    while cursor != "0" or not steps:
+        cursor, went = await us.cache.unload(tag, cursor, newest=99, kept=kept)
+        steps.append(went)
+        gone += went
+    # A few more than one, for four places of the hash's table are looked at together.
+    assert max(steps) <= 25
+    assert gone == 300
+    assert await listed(us, LISTED)
+
+
 async def test_nothing_is_unloaded_while_redis_is_behind_sql(us: Lists) -> None:
     first = us.registry("us").key
     us.switch_in_sql_alone("us", MANY[1:])
