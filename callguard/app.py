@@ -8,7 +8,7 @@ import asyncio
 import signal
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import NoReturn
 
 import sqlalchemy as sa
@@ -20,7 +20,7 @@ from callguard.asterisk.ari.client import AriClient
 from callguard.asterisk.ari.telephony import AriTelephony
 from callguard.asterisk.listener import CallListener
 from callguard.asterisk.prompts import Prompts, sound_file
-from callguard.config import Settings
+from callguard.config import Settings, advice
 from callguard.config.rulebook import load_rules
 from callguard.control.dispatcher import Dispatcher
 from callguard.control.model import Arrival, Trunk
@@ -59,6 +59,8 @@ async def run_guard(settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    for told in advice(settings):
+        _log.warning("the settings are allowed but unwise", advice=told)
     async with AsyncExitStack() as stack:
         metrics = Metrics()
         rules = await asyncio.to_thread(load_rules, settings)
@@ -95,6 +97,7 @@ async def run_guard(settings: Settings) -> None:
                     policy=policy,
                     rules=rules,
                     facts=facts_reader(settings),
+                    clock=screening_clock(settings.rules.clock, datetime.now(UTC)),
                 )
                 metrics.watch(lambda: _figures(dispatcher, lists, client, journal))
                 tasks.create_task(lists.run())
@@ -186,6 +189,13 @@ def list_figures(registry: RegistryList, at: datetime) -> ListFigures:
     """What is told of a registry list at an instant (aware, UTC)."""
     age = freshness(registry.data_date, registry.allowed_age_days, at, imported=registry.generation != 0)
     return ListFigures(registry.numbers, age.days, age.allowed_days, age.good)
+
+
+def screening_clock(clock: str, started_at: datetime) -> Callable[[], datetime]:
+    """The time (UTC) that calls are screened at: the real one, or for a trial the one that goes on from
+    `clock` (ISO 8601, with its zone) since the guard's start."""
+    ahead = datetime.fromisoformat(clock) - started_at if clock else timedelta()
+    return lambda: datetime.now(UTC) + ahead
 
 
 def facts_reader(settings: Settings) -> Callable[[Arrival, datetime], CallFacts]:

@@ -5,6 +5,7 @@ Each check takes a value, gives it back, and raises Wrong. Nothing here reads a 
 
 import re
 from collections.abc import Collection
+from datetime import datetime
 from typing import TypeVar
 from urllib.parse import SplitResult, parse_qs, urlsplit
 
@@ -48,6 +49,22 @@ def http_url(text: str) -> str:
 
 def http_url_or_empty(text: str) -> str:
     return http_url(text) if text else text
+
+
+def instant_or_empty(text: str) -> str:
+    """ISO 8601 with a zone, in a year that is no slip of the hand."""
+    if not text:
+        return text
+    allowed = "empty, or a time with its zone such as 2026-11-23T19:59:00+07:00"
+    try:
+        instant = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise Wrong("is not a time", allowed) from error
+    if instant.tzinfo is None:
+        raise Wrong("has no zone", allowed)
+    if not 2000 <= instant.year <= 2100:
+        raise Wrong(f"is in the year {instant.year}", f"{allowed}, from 2000 to 2100")
+    return text
 
 
 def sql_url(text: str) -> str:

@@ -72,7 +72,9 @@ def load(path: Path | None, environ: Mapping[str, str], *, system_file: Path = S
 
 def advice(settings: Settings) -> list[str]:
     """What is allowed but unwise in these settings, a sentence each."""
-    return [
+    clock = settings.rules.clock
+    trial = [f"rules.clock: calls are screened as if the guard had started at {clock}: for trials only"]
+    return (trial if clock else []) + [
         f"{section.SECTION}.password_file: {section.password_file} can be read by everybody: chmod 600"
         for section in _secret_sections(settings)
         if section.password_file is not None

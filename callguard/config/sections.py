@@ -191,6 +191,9 @@ class RuleSettings(Section):
     """The user's own files of rules, laid over the presets in this order."""
     purposes: tuple[Word, ...] = ()
     """The user's own purposes, besides those that callguard knows."""
+    clock: Annotated[str, AfterValidator(checks.instant_or_empty)] = ""
+    """For trials: the instant (ISO 8601, with its zone) that a guard takes for the time of its start when it
+    screens. Empty: the real time."""
 
 
 class ProjectSettings(Section):

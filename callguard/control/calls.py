@@ -6,7 +6,7 @@ task.
 
 import asyncio
 import time
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -51,7 +51,10 @@ class Calls:
         observer: Observer,
         policy: CallPolicy,
         decider: Decider,
+        clock: Callable[[], datetime],
     ) -> None:
+        """`clock` tells the time (UTC) that calls are screened at, and that their ids are of; their outcomes
+        have the real time."""
         self.policy = policy
         self.by_id: dict[str, LiveCall] = {}
         """By decision id."""
@@ -63,6 +66,7 @@ class Calls:
         self._journal = journal
         self._observer = observer
         self._decider = decider
+        self._clock = clock
         self._ended: set[str] | None = None
         self._stopped = False
         self._loop = asyncio.get_running_loop()
@@ -87,7 +91,7 @@ class Calls:
         """Begin the call of this caller leg, and decide about it once it is known what the leg brought."""
         if self._stopped:
             return
-        at = datetime.now(UTC)
+        at = self._clock()
         decision_id = self._decider.new_id(at)
         live = LiveCall(begin(decision_id, self._guard, channel))
         self.by_id[decision_id] = live

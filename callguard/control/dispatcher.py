@@ -36,6 +36,10 @@ MOST_EARLY = 10_000
 _log: structlog.stdlib.BoundLogger = structlog.get_logger("callguard.control")
 
 
+def real_time() -> datetime:
+    return datetime.now(UTC)
+
+
 class Dispatcher:
     """All calls of one guard."""
 
@@ -52,9 +56,11 @@ class Dispatcher:
         policy: CallPolicy,
         rules: Rules,
         facts: Callable[[Arrival, datetime], CallFacts],
+        clock: Callable[[], datetime] = real_time,
     ) -> None:
         """`tasks` is where the work of the calls runs: ending it stops callguard's part and lets the calls
-        themselves be. `facts` is the pure reading of an arrival: number, project, purpose, agent."""
+        themselves be. `facts` is the pure reading of an arrival: number, project, purpose, agent. `clock`
+        tells the time (UTC) that calls are screened at."""
         self._guard = guard
         self._pbx = pbx
         self._telephony = telephony
@@ -76,6 +82,7 @@ class Dispatcher:
             observer=observer,
             policy=policy,
             decider=decider,
+            clock=clock,
         )
         self._legs = self._calls.by_leg
         self._looking = asyncio.Lock()

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
-from callguard.app import call_policy, facts_reader, list_figures
+from callguard.app import call_policy, facts_reader, list_figures, screening_clock
 from callguard.asterisk.prompts import Prompts
-from callguard.config import Settings
+from callguard.config import Settings, advice
 from callguard.control.model import Arrival
 from callguard.control.states import CallPolicy
 from callguard.lists.model import RegistryList
@@ -204,3 +205,32 @@ def test_a_list_that_is_too_old_undated_or_never_imported_is_not_fresh(
     told = list_figures(registry, AT)
     assert (told.numbers, told.allowed_age_days, told.fresh) == (7, allowed, fresh)
     assert told.age_days == (None if day is None else (AT.date() - day).days)
+
+
+# --- the time that calls are screened at --------------------------------------------------------------------
+
+
+def test_calls_are_screened_at_the_real_time_unless_a_trial_says_another() -> None:
+    before = datetime.now(UTC)
+    assert before <= screening_clock("", AT)() <= datetime.now(UTC)
+
+
+def test_in_a_trial_the_time_goes_on_from_the_guards_start() -> None:
+    started_at = datetime.now(UTC)
+    clock = screening_clock("2026-11-23T19:59:00+07:00", started_at)
+    began = datetime(2026, 11, 23, 12, 59, tzinfo=UTC)
+    now = clock()
+    assert now.tzinfo is UTC
+    assert began <= now <= began + (datetime.now(UTC) - started_at)
+    assert now <= clock()
+
+
+@pytest.mark.parametrize("clock", ["19:59", "2026-11-23T19:59:00", "9999-01-01T00:00:00Z", "soon"])
+def test_a_trials_time_that_is_no_instant_is_refused_at_start(clock: str) -> None:
+    with pytest.raises(ValidationError, match=r"zone|time|year"):
+        settings(rules={"clock": clock})
+
+
+def test_a_trials_time_is_told_as_unwise() -> None:
+    assert "rules.clock" in advice(settings(rules={"clock": "2026-11-23T19:59:00+07:00"}))[0]
+    assert advice(settings()) == []
