@@ -16,7 +16,9 @@ BASE = "base"
 
 def load_rules(settings: Settings) -> Rules:
     """Read the presets and the user's files. Blocks. Raises ConfigurationError, naming file and key."""
-    documents = {document["id"]: document for document in map(_read, sorted(SHIPPED.glob("*.toml")))}
+    shipped = sorted(map(_read, SHIPPED.glob("*.toml")), key=lambda document: str(document["id"]))
+    # In this order: of two presets of equally long prefixes the later one lies above, as US-FL does above US.
+    documents = {document["id"]: document for document in shipped}
     if settings.rules.presets is not None:
         wanted = {BASE, *settings.rules.presets}
         documents = {id_: document for id_, document in documents.items() if id_ in wanted}

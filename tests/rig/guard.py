@@ -38,6 +38,8 @@ class Guard:
             "HTTP__PORT": self.http_port,
             "TRUNKS": [{"name": "carrier", "endpoint": "PJSIP/{number}@carrier"}],
             "LOG__FORMAT": "json",
+            # Whether a test passes is no matter of the hour. A test of presets names those that it is about.
+            "RULES__PRESETS": [],
             **settings,
         }
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("CALLGUARD_")}
