@@ -13,7 +13,7 @@ from callguard.control.ports import Journal, Lists, Observer
 from callguard.errors import CallguardError, SqlError
 from callguard.numbers import Number, NumberKind
 from callguard.screening.identity import Identities
-from callguard.screening.model import CallFacts, Decision, FailurePolicy, Hits, ListsUnavailable
+from callguard.screening.model import CallFacts, Decision, Hits, ListsUnavailable, Verdict
 from callguard.screening.rules import Rules
 from callguard.screening.screen import needs_lists, screen, without_journal
 
@@ -108,7 +108,7 @@ class Decider:
         else:
             return decision
         _log.error("the journal cannot be written", decision=decision.id, problem=why)
-        decision = without_journal(decision, self._rules.failure)
+        decision = without_journal(decision, self._rules.when_unsure(decision.facts.purpose))
         try:
             async with asyncio.timeout(SPOOL_SECONDS):
                 await asyncio.to_thread(self._journal.spool, decision)
@@ -122,6 +122,6 @@ class Decider:
         else:
             return decision
         # No record, no call, whatever the policy; only an emergency call still goes.
-        decision = without_journal(decision, FailurePolicy())
+        decision = without_journal(decision, Verdict.REFUSE)
         self._observer.unrecorded(decision, why)
         return decision

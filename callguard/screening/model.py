@@ -4,7 +4,7 @@ Values only: nothing here does I/O or knows the time.
 """
 
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from enum import StrEnum
 
 from callguard.numbers import Number
@@ -74,6 +74,19 @@ class Reason(StrEnum):
     ATTEMPTS = "attempts"
     GUARD_UNAVAILABLE = "guard-unavailable"
     BYPASS = "bypass"
+
+
+ALLOWING = frozenset(
+    {
+        Reason.NOT_LISTED,
+        Reason.EMERGENCY,
+        Reason.OVERRIDE,
+        Reason.EXEMPT,
+        Reason.PURPOSE_EXEMPT,
+        Reason.BYPASS,
+    }
+)
+"""The reasons that no call is refused for."""
 
 
 class Category(StrEnum):
@@ -192,11 +205,11 @@ class RegistryHit:
 
     def is_stale(self, at: datetime, days: int | None = None) -> bool:
         """Tell whether the data are older than so many days, or else than the list's allowed age, at that
-        instant (aware), as are data of no known day."""
+        instant (aware), by the calendar of UTC, as are data of no known day."""
         allowed = self.allowed_age_days if days is None else days
         if allowed is None:
             return False
-        return self.data_date is None or (at.date() - self.data_date).days > allowed
+        return self.data_date is None or (at.astimezone(UTC).date() - self.data_date).days > allowed
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,17 +2,19 @@
 
 A preset is a jurisdiction's (or a project's) set of lines, each with a key. Of the presets that a number and
 a project belong to, the more specific one's line takes the place of a line of the same key: base, then the
-country, then the area, then the project.
+country, then the area, then the project. Lines of other keys about the same thing hold beside it: what one of
+them forbids is forbidden.
 """
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from enum import StrEnum
 from functools import lru_cache
+from typing import TypeVar
 
-from callguard.screening.model import DEFAULT_PURPOSE, ExemptionKind, FailurePolicy, Purpose
+from callguard.screening.model import DEFAULT_PURPOSE, ExemptionKind, FailurePolicy, Purpose, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,8 @@ class Line:
     """The calls that it binds; of an exemption: the calls that it can cover."""
     source: Source
     off: bool = False
-    """Takes the line of this key in a less specific preset away, and puts none in its place."""
+    """Takes the line of this key in a less specific preset away. A category or list of which only lines that
+    are off speak binds nothing, whatever the line for all others says."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -216,9 +219,14 @@ class Binding:
     """Every line that is in force for these presets, whatever its purposes."""
     zones: tuple[str, ...]
     zones_of_prefixes: Mapping[str, tuple[str, ...]] = field(hash=False, default_factory=dict)
+    presets_text: str = ""
+    """The ids of the presets with spaces between them."""
     categories: Mapping[str, CategoryLine] = field(hash=False, default_factory=dict)
+    """For each category that a line names, the line that speaks of it; it may be off: see `category`."""
     registries: Mapping[str | None, RegistryLine] = field(hash=False, default_factory=dict)
+    """Likewise for registry lists."""
     exemptions: Mapping[ExemptionKind, ExemptionLine] = field(hash=False, default_factory=dict)
+    """What binds the purpose. Where several lines are of a kind, what all of them allow."""
     freshness: tuple[FreshnessLine, ...] = ()
     """These, and those below: only lines that bind the purpose."""
     coverage: tuple[CoverageLine, ...] = ()
@@ -229,6 +237,16 @@ class Binding:
     counted: timedelta | None = None
     """How long an attempt to these numbers may matter to any call; None if to none."""
 
+    def category(self, name: str) -> CategoryLine | None:
+        """The line that speaks of a category's entries, for any purpose; None if none is in force."""
+        line = self.categories.get(name) or self.categories.get("*")
+        return None if line is None or line.off else line
+
+    def registry(self, name: str) -> RegistryLine | None:
+        """The line that speaks of a registry list, likewise."""
+        line = self.registries.get(name) or self.registries.get(None)
+        return None if line is None or line.off else line
+
     def zones_of(self, e164: str) -> tuple[str, ...]:
         """The time zones that a preset gives a number, by what it begins with; none if no preset does."""
         of_prefixes = self.zones_of_prefixes
@@ -237,6 +255,10 @@ class Binding:
                 if zones := of_prefixes.get(e164[1 : 1 + length]):
                     return zones
         return ()
+
+
+S = TypeVar("S")
+L = TypeVar("L", bound=Line)
 
 
 class Rules:
@@ -258,11 +280,8 @@ class Rules:
         self.purposes = frozenset({*Purpose, *purposes})
         self.document = document
         self.version = self._version()
-        self._by_prefix: dict[str, list[int]] = {}
-        for index, preset in enumerate(self.presets):
-            for prefix in preset.prefixes or ("",):
-                self._by_prefix.setdefault(prefix, []).append(index)
-        self._longest_prefix = max(map(len, self._by_prefix), default=0)
+        self._of_prefix = _presets_of_prefixes(self.presets)
+        self._longest_prefix = max(map(len, self._of_prefix))
         self._projects = frozenset().union(*(preset.projects for preset in self.presets))
         self._bind = lru_cache(maxsize=4096)(self._bind_now)
 
@@ -275,13 +294,17 @@ class Rules:
         known = project if project in self._projects else None
         return self._bind(self._presets_of(e164), known, self.purpose(purpose))
 
+    def when_unsure(self, purpose: str) -> Verdict:
+        """What the failure policy says of calls of a purpose, as it was said."""
+        return self.failure.verdict(self.purpose(purpose))
+
     def _presets_of(self, e164: str) -> tuple[int, ...]:
         """The indices of the number's presets, the more specific ones later."""
-        by_prefix = self._by_prefix
-        found: list[int] = []
-        for length in range(self._longest_prefix + 1):
-            found += by_prefix.get(e164[1 : 1 + length], ())
-        return tuple(found)
+        for length in range(self._longest_prefix, 0, -1):
+            found = self._of_prefix.get(e164[1 : 1 + length])
+            if found is not None:
+                return found
+        return self._of_prefix[""]
 
     def _bind_now(self, presets: tuple[int, ...], project: str | None, purpose: str) -> Binding:
         chain = [self.presets[index] for index in presets]
@@ -306,13 +329,18 @@ class Rules:
         ]
         return Binding(
             presets=tuple(preset.id for preset in general + own),
+            presets_text=" ".join(preset.id for preset in general + own),
             purpose=purpose,
             lines=lines,
             zones=zones,
             zones_of_prefixes=of_prefixes,
-            categories={line.category: line for line in lines if isinstance(line, CategoryLine)},
-            registries={line.list: line for line in lines if isinstance(line, RegistryLine)},
-            exemptions={line.kind: line for line in binding if isinstance(line, ExemptionLine)},
+            categories=_speaking(
+                ((line.category, line) for line in merged.values() if isinstance(line, CategoryLine)), purpose
+            ),
+            registries=_speaking(
+                ((line.list, line) for line in merged.values() if isinstance(line, RegistryLine)), purpose
+            ),
+            exemptions=_strictest(line for line in binding if isinstance(line, ExemptionLine)),
             freshness=tuple(line for line in binding if isinstance(line, FreshnessLine)),
             coverage=tuple(line for line in binding if isinstance(line, CoverageLine)),
             hours=tuple(line for line in binding if isinstance(line, HoursLine)),
@@ -327,3 +355,47 @@ class Rules:
         by_purpose = sorted((name, verdict.value) for name, verdict in failure.by_purpose.items())
         told = f"{failure.default.value} {by_purpose!r} {sorted(self.purposes)!r} {self.document}"
         return hashlib.sha256(f"5 {told}".encode()).hexdigest()[:12]
+
+
+def _presets_of_prefixes(presets: Sequence[Preset]) -> dict[str, tuple[int, ...]]:
+    """For each prefix that a preset names, and for none, the indices of the presets that numbers belong to
+    which begin with it and with no longer one: a preset of a shorter prefix first."""
+    named: dict[str, list[int]] = {"": []}
+    for index, preset in enumerate(presets):
+        for prefix in preset.prefixes or ("",):
+            named.setdefault(prefix, []).append(index)
+    found: dict[str, tuple[int, ...]] = {}
+    for prefix in named:
+        every = [index for length in range(len(prefix) + 1) for index in named.get(prefix[:length], ())]
+        # Of a preset that names both a prefix and a longer one, the longer one tells its place.
+        found[prefix] = tuple(reversed(dict.fromkeys(reversed(every))))
+    return found
+
+
+def _speaking(lines: Iterable[tuple[S, L]], purpose: str) -> dict[S, L]:
+    """The line that speaks of each subject: of several, one that binds the purpose, so that a further line
+    never loosens what another binds; else one that is in force."""
+    found: dict[S, L] = {}
+    for subject, line in lines:
+        before = found.get(subject)
+        if before is None or _strictness(line, purpose) > _strictness(before, purpose):
+            found[subject] = line
+    return found
+
+
+def _strictness(line: Line, purpose: str) -> int:
+    return 0 if line.off else 1 + (purpose in line.purposes)
+
+
+def _strictest(lines: Iterable[ExemptionLine]) -> dict[ExemptionKind, ExemptionLine]:
+    found: dict[ExemptionKind, ExemptionLine] = {}
+    for line in lines:
+        before = found.get(line.kind, line)
+        months = [one.months for one in (before, line) if one.months is not None]
+        found[line.kind] = replace(
+            line,
+            months=min(months, default=None),
+            over_registry=before.over_registry and line.over_registry,
+            over_opt_out=before.over_opt_out and line.over_opt_out,
+        )
+    return found

@@ -9,6 +9,8 @@ from dataclasses import replace
 from datetime import datetime
 
 from callguard.numbers import NumberKind
+from callguard.screening.exemptions import in_force, why_not
+from callguard.screening.matches import data_text, of_entry, of_exemption, of_registry
 from callguard.screening.model import (
     Attempt,
     AttemptsUnavailable,
@@ -18,7 +20,6 @@ from callguard.screening.model import (
     Entry,
     Exemption,
     ExemptionKind,
-    FailurePolicy,
     Finding,
     Hits,
     ListsUnavailable,
@@ -30,10 +31,12 @@ from callguard.screening.model import (
     Verdict,
 )
 from callguard.screening.patterns import matches
-from callguard.screening.rules import AttemptsLine, Binding, Line, Per, Rules, Shortcoming
-from callguard.screening.times import holiday_name, local_times, plus_months, within_hours
+from callguard.screening.rules import AttemptsLine, Line, Per, Rules, Shortcoming
+from callguard.screening.times import clocks_text, holiday_name, local_times, within_hours
 
-_REASON_OF_CATEGORY = {
+__all__ = ["counted", "in_force", "needs_lists", "screen", "without_journal"]
+
+_REASON_OF_CATEGORY: dict[str, Reason] = {
     Category.CUSTOMER_REQUEST: Reason.OPT_OUT,
     Category.NATIONAL_REGISTRY: Reason.REGISTRY,
     Category.INACTIVE_CUSTOMER: Reason.INACTIVE_CUSTOMER,
@@ -60,7 +63,21 @@ ORDER = (
 )
 """Which reason is named when several apply: the person's own wish comes first."""
 
-_SPEAKS = frozenset({Finding.REFUSED, Finding.UNKNOWN})
+_PLACE = {reason: place for place, reason in enumerate(ORDER)}
+
+_RANK = {
+    Finding.ALLOWED: 0,
+    Finding.REFUSED: 1,
+    Finding.UNKNOWN: 1,
+    Finding.EXEMPTED: 2,
+    Finding.NOT_BOUND: 3,
+    Finding.WARNED: 4,
+}
+"""Which finding decides, of those that spoke: the lowest rank."""
+
+_BEATS_OPT_OUT = frozenset({ExemptionKind.CONSENT, ExemptionKind.CALLBACK})
+"""A purchase or an inquiry never does, whatever a rule says: an opt-out ends a relationship
+(telemarketing.donotcall.gov, questions and answers)."""
 
 
 def needs_lists(facts: CallFacts) -> bool:
@@ -77,90 +94,73 @@ def screen(
     """Decide about one call.
 
     `lists` is what the lists say; None only where needs_lists is False. Lists that could not be asked are
-    never read as "not listed": the failure policy decides. `attempts` are the earlier ones to the number, of
-    Binding.counted at least, in any order.
+    never read as "not listed": the failure policy decides, and where it lets a call go on, hours and attempts
+    still hold. `attempts` are the earlier ones to the number, of Binding.counted at least, in any order.
+
+    Every step but the last, which is the verdict, is something that was looked at. The call is refused where
+    one of them REFUSED or is UNKNOWN and none ALLOWED.
     """
-    version = rules.version
     number = facts.number
     if number.kind is NumberKind.EMERGENCY:
         step = Step("number", "", Finding.ALLOWED, "an emergency number")
-        return Screened(Verdict.ALLOW, Reason.EMERGENCY, (), version, (step,))
-    if number.kind is NumberKind.UNREADABLE or number.kind is NumberKind.INTERNAL or number.e164 is None:
-        if number.kind is NumberKind.INTERNAL:
-            step = Step("number", "", Finding.ALLOWED, "an extension or service code of the PBX")
-            return Screened(Verdict.ALLOW, Reason.NOT_LISTED, (), version, (step,))
+        return _at_once(Verdict.ALLOW, Reason.EMERGENCY, step, rules)
+    if number.kind is NumberKind.INTERNAL:
+        step = Step("number", "", Finding.PASSED, "an extension or service code of the PBX")
+        return _at_once(Verdict.ALLOW, Reason.NOT_LISTED, step, rules)
+    if number.kind is NumberKind.UNREADABLE or number.e164 is None:
         step = Step("number", "", Finding.REFUSED, number.why)
-        return Screened(Verdict.REFUSE, Reason.UNREADABLE_NUMBER, (), version, (step,))
-    if not isinstance(lists, Hits):
-        verdict = rules.failure.verdict(rules.purpose(facts.purpose))
-        why = lists.why if lists is not None else "not asked"
-        step = Step("lists", "", Finding.UNKNOWN, f"{why}: the failure policy says {verdict}")
-        return Screened(verdict, Reason.GUARD_UNAVAILABLE, (), version, (step,))
-    check = _Check(facts, number.e164, lists, rules)
+        return _at_once(Verdict.REFUSE, Reason.UNREADABLE_NUMBER, step, rules)
+    check = _Check(facts, number.e164, lists if isinstance(lists, Hits) else None, rules)
     check.number_and_purpose()
-    check.override()
-    check.entries()
-    check.registries()
-    check.shortcomings()
+    if isinstance(lists, Hits):
+        check.override()
+        check.entries()
+        check.registries()
+        check.shortcomings()
+    elif check.unasked("not asked" if lists is None else lists.why) is Verdict.REFUSE:
+        return check.result()
     check.hours()
     check.attempts(attempts)
-    return check.result(version)
+    return check.result()
 
 
-def without_journal(decision: Decision, policy: FailurePolicy) -> Decision:
-    """What becomes of a decision that could not be written to the journal.
+def without_journal(decision: Decision, policy: Verdict) -> Decision:
+    """What becomes of a decision that could not be written to the journal. `policy` is what the failure
+    policy says of the call (Rules.when_unsure).
 
     An emergency call is never held up. A refusal stays what it is. An allowed call is refused, unless the
-    failure policy allows calls of its purpose.
+    policy says otherwise.
     """
-    if decision.verdict is Verdict.REFUSE or decision.reason is Reason.EMERGENCY:
+    if decision.verdict is Verdict.REFUSE or decision.reason is Reason.EMERGENCY or policy is Verdict.ALLOW:
         return decision
-    if policy.verdict(decision.facts.purpose) is Verdict.ALLOW:
-        return decision
-    step = Step("journal", "", Finding.UNKNOWN, "the decision could not be recorded")
+    screened = decision.screened
+    unrecorded = Step("journal", "", Finding.UNKNOWN, "the decision could not be recorded")
     refused = replace(
-        decision.screened,
+        screened,
         verdict=Verdict.REFUSE,
         reason=Reason.GUARD_UNAVAILABLE,
-        steps=(*decision.screened.steps, step),
+        steps=(*screened.steps[:-1], unrecorded, _verdict(Verdict.REFUSE, Reason.GUARD_UNAVAILABLE)),
     )
     return replace(decision, screened=refused)
-
-
-def in_force(exemption: Exemption, facts: CallFacts, binding: Binding) -> bool:
-    """Tell whether an exemption covers a call of this project and purpose at this instant."""
-    line = binding.exemptions.get(exemption.kind)
-    if exemption.kind is ExemptionKind.OVERRIDE:
-        if binding.override is None:
-            return False
-    elif line is None or (
-        line.months is not None and facts.at >= plus_months(exemption.starts_at, line.months)
-    ):
-        return False
-    if exemption.project is not None and exemption.project != facts.project:
-        return False
-    if exemption.purposes and binding.purpose not in exemption.purposes:
-        return False
-    if facts.at < exemption.starts_at:
-        return False
-    return exemption.expires_at is None or facts.at < exemption.expires_at
 
 
 class _Check:
     """One check on its way: gathers steps and matches."""
 
-    def __init__(self, facts: CallFacts, e164: str, hits: Hits, rules: Rules) -> None:
+    def __init__(self, facts: CallFacts, e164: str, hits: Hits | None, rules: Rules) -> None:
         self._facts = facts
         self._e164 = e164
-        self._hits = hits
+        self._hits = hits or Hits((), 0, "")
         self._rules = rules
         self._binding = rules.binding(e164, facts.project, facts.purpose)
         self._steps: list[Step] = []
         self._found: list[tuple[Finding, Match]] = []
-        self._exemptions = [
-            exemption for exemption in hits.exemptions if in_force(exemption, facts, self._binding)
-        ]
+        self._otherwise = Reason.NOT_LISTED
+        # Those for one call last, so that they are not used up beside one that lasts.
+        exemptions = sorted(self._hits.exemptions, key=lambda one: (one.once, one.id))
+        self._exemptions = [one for one in exemptions if in_force(one, facts, self._binding)]
         self._zones = self._binding.zones_of(e164) or facts.number.zones or self._binding.zones
+        self._times: dict[tuple[str, ...], list[datetime]] = {}
 
     # --- the steps, in order ------------------------------------------------------------------------------
 
@@ -169,108 +169,113 @@ class _Check:
         self._step("number", "", Finding.PASSED, self._e164)
         told = screened if said == screened else f"{screened}, for {said!a} is no purpose"
         self._step("purpose", "", Finding.PASSED, told)
-        self._step("presets", "", Finding.PASSED, " ".join(self._binding.presets))
+        self._step("presets", "", Finding.PASSED, self._binding.presets_text)
+
+    def unasked(self, why: str) -> Verdict:
+        """The lists could not be asked: what the failure policy says of the call."""
+        policy = self._rules.failure.verdict(self._binding.purpose)
+        finding = Finding.UNKNOWN if policy is Verdict.REFUSE else Finding.WARNED
+        self._step("lists", "", finding, f"{why}: the failure policy says {policy}")
+        self._otherwise = Reason.GUARD_UNAVAILABLE
+        return policy
 
     def override(self) -> None:
+        line = self._binding.override
         for exemption in self._exemptions:
-            if exemption.kind is ExemptionKind.OVERRIDE and self._binding.override is not None:
-                self._spoke(
-                    self._binding.override, Finding.ALLOWED, _of_exemption(Reason.OVERRIDE, exemption)
-                )
+            if exemption.kind is ExemptionKind.OVERRIDE and line is not None:
+                self._spoke(line, Finding.ALLOWED, of_exemption(Reason.OVERRIDE, exemption))
+                break
+        if len(self._exemptions) == len(self._hits.exemptions):
+            return
+        for exemption in self._hits.exemptions:
+            why = why_not(exemption, self._facts, self._binding)
+            if why is not None:
+                self._step("exemptions", "", Finding.PASSED, f"{exemption.kind} {exemption.id}: {why}")
 
     def entries(self) -> None:
-        for entry in sorted(self._hits.entries, key=lambda entry: entry.id):
-            if _concerns(entry, self._e164, self._facts):
-                self._entry(entry)
+        entries = sorted(self._hits.entries, key=_entry_order)
+        concerning = [entry for entry in entries if _concerns(entry, self._e164, self._facts)]
+        for entry in concerning:
+            self._entry(entry)
+        if not concerning:
+            self._step("entries", "", Finding.PASSED, "none")
 
     def registries(self) -> None:
-        hits = self._hits.registries
-        if not hits:
-            return
-        lines = self._binding.registries
-        for hit in sorted(hits, key=lambda hit: hit.list):
-            line = lines.get(hit.list) or lines.get(None)
+        for hit in sorted(self._hits.registries, key=lambda hit: hit.list):
+            line = self._binding.registry(hit.list)
             if line is None:
                 continue
-            if not hit.listed:
-                self._step(
-                    line.key, line.preset, Finding.PASSED, f"not on {hit.list}, generation {hit.version}"
-                )
-                continue
-            match = _of_registry(Reason.REGISTRY, hit)
-            self._listed(line, line.purposes.__contains__(self._binding.purpose), match, given_after=None)
+            if hit.listed:
+                match = of_registry(Reason.REGISTRY, hit)
+                self._listed(line, self._binding.purpose in line.purposes, match, given_after=None)
+            else:
+                told = f"not on {hit.list}, generation {hit.version}"
+                self._step(line.key, line.preset, Finding.PASSED, told)
 
     def shortcomings(self) -> None:
         covering = {hit.jurisdiction for hit in self._hits.registries if hit.covered}
         for hit in sorted(self._hits.registries, key=lambda hit: hit.list):
-            line = self._binding.registries.get(hit.list) or self._binding.registries.get(None)
+            line = self._binding.registry(hit.list)
             if line is None or self._binding.purpose not in line.purposes:
                 continue
             if hit.covered:
                 self._stale(hit)
             elif not hit.listed and not _is_elsewhere(hit, covering):
                 for coverage in self._binding.coverage:
-                    self._doubt(coverage, coverage.does, _of_registry(Reason.NOT_COVERED, hit))
+                    self._doubt(coverage, coverage.does, of_registry(Reason.NOT_COVERED, hit))
 
     def hours(self) -> None:
-        at = self._facts.at
         for line in self._binding.hours:
-            times = local_times(at, line.where or self._zones)
-            told = _clocks(times)
+            times = self._local_times(line.where)
             finding = Finding.PASSED if within_hours(line, times) else Finding.REFUSED
-            self._rule(line, finding, Reason.OUTSIDE_HOURS, told)
+            self._rule(line, finding, Reason.OUTSIDE_HOURS, clocks_text(times))
         for day in self._binding.holidays:
-            times = local_times(at, day.where or self._zones)
-            name = holiday_name(day, times)
+            times = self._local_times(day.where)
+            # On an unknown clock it may be any day, as it may be any hour.
+            name = holiday_name(day, times) if times else clocks_text(times)
             finding = Finding.PASSED if name is None else Finding.REFUSED
             self._rule(day, finding, Reason.HOLIDAY, name or "no holiday")
 
     def attempts(self, attempts: Sequence[Attempt] | AttemptsUnavailable) -> None:
         for line in self._binding.attempts:
             if isinstance(attempts, AttemptsUnavailable):
-                verdict = self._rules.failure.verdict(self._binding.purpose)
-                finding = Finding.UNKNOWN if verdict is Verdict.REFUSE else Finding.WARNED
-                self._rule(line, finding, Reason.GUARD_UNAVAILABLE, attempts.why)
+                policy = self._rules.failure.verdict(self._binding.purpose)
+                finding = Finding.UNKNOWN if policy is Verdict.REFUSE else Finding.WARNED
+                told = f"{attempts.why}: the failure policy says {policy}"
+                self._rule(line, finding, Reason.GUARD_UNAVAILABLE, told)
                 continue
             count = len(counted(line, self._facts, self._binding.purpose, attempts))
             finding = Finding.REFUSED if count >= line.most else Finding.PASSED
             self._rule(line, finding, Reason.ATTEMPTS, f"{count} of {line.most} made")
 
-    def result(self, version: str) -> Screened:
-        found = sorted(self._found, key=lambda one: (_weight(one[0]), ORDER.index(one[1].reason)))
-        against = [match for finding, match in found if finding in _SPEAKS]
-        override = [match for finding, match in found if finding is Finding.ALLOWED]
-        verdict, reason = Verdict.ALLOW, Reason.NOT_LISTED
-        if against and override:
-            # It comes first in the record, and is used up only by a call that needs it.
-            found.sort(key=lambda one: one[0] is not Finding.ALLOWED)
-            reason = Reason.OVERRIDE
-        elif against:
-            verdict, reason = Verdict.REFUSE, against[0].reason
-        else:
-            found = [one for one in found if one[0] is not Finding.ALLOWED]
-            for finding, weaker in (
-                (Finding.EXEMPTED, Reason.EXEMPT),
-                (Finding.NOT_BOUND, Reason.PURPOSE_EXEMPT),
-            ):
-                if any(one[0] is finding for one in found):
-                    reason = weaker
-                    break
-        finding = Finding.ALLOWED if verdict is Verdict.ALLOW else Finding.REFUSED
-        self._step("verdict", "", finding, str(reason))
-        return Screened(verdict, reason, tuple(match for _, match in found), version, tuple(self._steps))
+    def result(self) -> Screened:
+        found = self._found
+        found.sort(key=lambda one: (_RANK[one[0]], _PLACE[one[1].reason]))
+        if found and found[0][0] is Finding.ALLOWED and (len(found) == 1 or _RANK[found[1][0]] > 1):
+            del found[0]  # an override that the call does not need: it is not used up
+        verdict, reason = Verdict.ALLOW, self._otherwise
+        if found and found[0][0] is not Finding.WARNED:
+            reason = found[0][1].reason
+            verdict = Verdict.REFUSE if _RANK[found[0][0]] == 1 else Verdict.ALLOW
+        elif self._otherwise is Reason.GUARD_UNAVAILABLE:
+            verdict = self._rules.failure.verdict(self._binding.purpose)
+        self._steps.append(_verdict(verdict, reason))
+        spoke = dict.fromkeys(match for _, match in found)
+        return Screened(verdict, reason, tuple(spoke), self._rules.version, tuple(self._steps))
 
     # --- what one of them comes to ------------------------------------------------------------------------
 
     def _entry(self, entry: Entry) -> None:
-        categories = self._binding.categories
-        line = categories.get(entry.category) or categories.get("*")
+        line = self._binding.category(entry.category)
         if line is None:
             return
-        purpose = self._binding.purpose
-        bound = purpose in (entry.purposes or line.purposes)
-        reason: Reason = _REASON_OF_CATEGORY.get(entry.category, Reason.CATEGORY)  # type: ignore[call-overload]
-        match = _of_entry(reason, entry, self._hits.position)
+        if entry.purposes:
+            # A word that is no purpose any more is screened as the strictest, on both sides.
+            bound = self._binding.purpose in map(self._rules.purpose, entry.purposes)
+        else:
+            bound = self._binding.purpose in line.purposes
+        reason = _REASON_OF_CATEGORY.get(entry.category, Reason.CATEGORY)
+        match = of_entry(reason, entry, self._hits.position)
         self._listed(line, bound, match, given_after=entry.added_at if reason is Reason.OPT_OUT else None)
 
     def _listed(self, line: Line, bound: bool, match: Match, *, given_after: datetime | None) -> None:
@@ -281,55 +286,80 @@ class _Check:
         exemption = self._covering(match.reason, given_after)
         if exemption is None:
             self._spoke(line, Finding.REFUSED, match)
-            return
-        self._spoke(line, Finding.EXEMPTED, _of_exemption(Reason.EXEMPT, exemption), over=match)
+        else:
+            self._exempted(line, match, exemption)
 
     def _covering(self, reason: Reason, given_after: datetime | None) -> Exemption | None:
+        """The exemption that lets the call go in spite of this, the earliest recorded one if there are
+        several. One of a single project covers that project's calls against what binds the whole company,
+        too: it is what the person said of them."""
         if reason not in (Reason.OPT_OUT, Reason.REGISTRY):
             return None
         for exemption in self._exemptions:
             line = self._binding.exemptions.get(exemption.kind)
-            if line is None or exemption.kind is ExemptionKind.OVERRIDE:
+            if line is None:
                 continue
-            if reason is Reason.REGISTRY and line.over_registry:
-                return exemption
-            if given_after is not None and line.over_opt_out and exemption.starts_at > given_after:
+            if reason is Reason.OPT_OUT:
+                later = given_after is not None and exemption.starts_at > given_after
+                if later and line.over_opt_out and exemption.kind in _BEATS_OPT_OUT:
+                    return exemption
+            elif line.over_registry:
                 return exemption
         return None
+
+    def _exempted(self, line: Line, over: Match, exemption: Exemption) -> None:
+        """What would speak against the call is kept beside what covers it."""
+        match = of_exemption(Reason.EXEMPT, exemption)
+        told = f"{over.kind} {over.id}, but {exemption.kind} {match.id}: {match.detail}"
+        self._step(line.key, line.preset, Finding.EXEMPTED, told)
+        self._found.append((Finding.EXEMPTED, match))
+        self._found.append((Finding.EXEMPTED, replace(over, reason=Reason.EXEMPT)))
 
     def _stale(self, hit: RegistryHit) -> None:
         for line in self._binding.freshness:
             if hit.is_stale(self._facts.at, line.days):
-                self._doubt(line, line.does, _of_registry(Reason.STALE_REGISTRY, hit))
+                self._doubt(line, line.does, of_registry(Reason.STALE_REGISTRY, hit))
             else:
-                self._step(line.key, line.preset, Finding.PASSED, f"{hit.list}: {_data(hit)}")
+                self._step(line.key, line.preset, Finding.PASSED, f"{hit.list}: {data_text(hit)}")
 
     def _doubt(self, line: Line, does: Shortcoming, match: Match) -> None:
-        self._spoke(line, Finding.REFUSED if does is Shortcoming.REFUSE else Finding.WARNED, match)
+        """A registry list's silence is worth nothing. What would cover the call, were the number on the list,
+        covers this."""
+        if does is Shortcoming.WARN:
+            self._spoke(line, Finding.WARNED, match)
+        elif exemption := self._covering(Reason.REGISTRY, None):
+            self._exempted(line, match, exemption)
+        else:
+            self._spoke(line, Finding.REFUSED, match)
 
     def _rule(self, line: Line, finding: Finding, reason: Reason, detail: str) -> None:
-        if finding is Finding.PASSED:
-            self._step(line.key, line.preset, finding, detail)
-        else:
-            self._spoke(line, finding, Match(reason, "rule", line.key, line.preset, None, detail, 0))
+        self._step(line.key, line.preset, finding, detail)
+        if finding is not Finding.PASSED:
+            self._found.append((finding, Match(reason, "rule", line.key, line.preset, None, detail, 0)))
 
-    def _spoke(self, line: Line, finding: Finding, match: Match, *, over: Match | None = None) -> None:
-        about = f"{match.kind} {match.id}: {match.detail}"
-        if over is not None:
-            about = f"{over.kind} {over.id}, but {about}"
-        self._step(line.key, line.preset, finding, about)
+    def _spoke(self, line: Line, finding: Finding, match: Match) -> None:
+        self._step(line.key, line.preset, finding, f"{match.kind} {match.id}: {match.detail}")
         self._found.append((finding, match))
-        if over is not None:
-            self._found.append((finding, over))
 
     def _step(self, rule: str, preset: str, finding: Finding, detail: str) -> None:
         self._steps.append(Step(rule, preset, finding, detail))
+
+    def _local_times(self, where: tuple[str, ...]) -> list[datetime]:
+        zones = where or self._zones
+        times = self._times.get(zones)
+        if times is None:
+            times = self._times[zones] = local_times(self._facts.at, zones)
+        return times
 
 
 def counted(
     line: AttemptsLine, facts: CallFacts, purpose: str, attempts: Sequence[Attempt]
 ) -> list[datetime]:
-    """The instants of the earlier attempts that count for a line, oldest first."""
+    """The instants of the earlier attempts that count for a line, oldest first. `purpose` is as screened.
+
+    The period rolls: an attempt counts until it is just so old. One that another guard's clock puts after
+    this call counts, too.
+    """
     since = facts.at - line.period
     return sorted(
         attempt.at
@@ -343,41 +373,27 @@ def counted(
     )
 
 
-def _weight(finding: Finding) -> int:
-    return 0 if finding in _SPEAKS else 1
+def _at_once(verdict: Verdict, reason: Reason, step: Step, rules: Rules) -> Screened:
+    return Screened(verdict, reason, (), rules.version, (step, _verdict(verdict, reason)))
+
+
+def _verdict(verdict: Verdict, reason: Reason) -> Step:
+    finding = Finding.ALLOWED if verdict is Verdict.ALLOW else Finding.REFUSED
+    return Step("verdict", "", finding, reason.value)
+
+
+def _entry_order(entry: Entry) -> tuple[int, str, str, str]:
+    return entry.id, entry.number, entry.category, entry.project or ""
 
 
 def _concerns(entry: Entry, e164: str, facts: CallFacts) -> bool:
+    """Tell whether an entry is about this number and project, and in force. It is from when it is there: the
+    clock of who added it may be ahead of ours."""
     if entry.number != e164 and not matches(entry.number, e164):
         return False
     if entry.project is not None and entry.project != facts.project:
         return False
     return entry.expires_at is None or facts.at < entry.expires_at
-
-
-def _of_entry(reason: Reason, entry: Entry, position: int) -> Match:
-    return Match(reason, "entry", str(entry.id), entry.category, entry.project, entry.reason, position)
-
-
-def _of_exemption(reason: Reason, exemption: Exemption) -> Match:
-    told = f"{exemption.evidence} ({exemption.reference})" if exemption.reference else exemption.evidence
-    return Match(reason, "exemption", str(exemption.id), str(exemption.kind), exemption.project, told, 0)
-
-
-def _of_registry(reason: Reason, hit: RegistryHit) -> Match:
-    return Match(
-        reason, "registry", hit.list, hit.kind, None, f"{hit.jurisdiction}, {_data(hit)}", hit.version
-    )
-
-
-def _data(hit: RegistryHit) -> str:
-    return f"data of {hit.data_date}" if hit.data_date else "data of an unknown day"
-
-
-def _clocks(times: Sequence[datetime]) -> str:
-    if not times:
-        return "no time zone is known"
-    return ", ".join(f"{time:%a %H:%M} {time.tzinfo}" for time in times)
 
 
 def _is_elsewhere(hit: RegistryHit, covering: set[str]) -> bool:

@@ -1,11 +1,15 @@
 """Calling hours, holidays and months, where the callee is. Pure: every instant is given."""
 
+from calendar import monthrange
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime, timedelta
+from datetime import MAXYEAR, date, datetime, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from callguard.screening.rules import HolidaysLine, HoursLine, ZonePolicy
+from callguard.screening.week import DAYS
+
+_DAYS = tuple(day.capitalize() for day in DAYS)
 
 _zone = lru_cache(maxsize=1024)(ZoneInfo)
 
@@ -17,6 +21,13 @@ def local_times(at: datetime, zones: Sequence[str]) -> list[datetime]:
         time = at.astimezone(_zone(name))
         times.setdefault(time.utcoffset(), time)
     return list(times.values())
+
+
+def clocks_text(times: Sequence[datetime]) -> str:
+    """Local times in a few words: `Mon 19:59 Asia/Jakarta`."""
+    # Not strftime: its names of days are those of the locale, and it is slower than all the rest.
+    told = [f"{_DAYS[time.weekday()]} {time.hour:02}:{time.minute:02} {time.tzinfo}" for time in times]
+    return ", ".join(told) or "no time zone is known"
 
 
 def within_hours(line: HoursLine, times: Sequence[datetime]) -> bool:
@@ -62,8 +73,9 @@ def national_holidays(country: str, subdivision: str | None, year: int) -> Mappi
 
 
 def plus_months(at: datetime, months: int) -> datetime:
-    """The same day and time so many months later; the last day of a month that is shorter."""
+    """The same day and time so many months later; the last day of a month that is shorter. What would be
+    after the year 9999 is its last day."""
     year, month = divmod(at.year * 12 + at.month - 1 + months, 12)
-    following = date(year + (month == 11), (month + 1) % 12 + 1, 1)
-    last = (following - timedelta(days=1)).day
-    return at.replace(year=year, month=month + 1, day=min(at.day, last))
+    if year > MAXYEAR:
+        return at.replace(year=MAXYEAR, month=12, day=31)
+    return at.replace(year=year, month=month + 1, day=min(at.day, monthrange(year, month + 1)[1]))

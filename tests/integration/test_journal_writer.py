@@ -26,7 +26,7 @@ from callguard.journal.rows import Row, decision_of, decision_row
 from callguard.journal.store import JournalStore
 from callguard.journal.tables import open_decisions, superseded
 from callguard.journal.writer import JournalWriter
-from callguard.screening.model import Decision, FailurePolicy, Reason, Verdict
+from callguard.screening.model import Decision, Reason, Verdict
 from callguard.screening.screen import without_journal
 from tests.rig.decisions import a_decision, a_match, an_outcome
 from tests.rig.postgres import PostgresServer
@@ -227,7 +227,7 @@ async def test_what_was_acted_on_takes_the_place_of_what_was_committed_too_late(
     engine: sa.Engine, tmp_path: Path
 ) -> None:
     allowed = a_decision()
-    acted_on = without_journal(allowed, FailurePolicy())
+    acted_on = without_journal(allowed, Verdict.REFUSE)
     assert acted_on.reason is Reason.GUARD_UNAVAILABLE
     async with journal(engine, tmp_path) as writer:
         await writer.record(allowed)
@@ -339,7 +339,7 @@ async def test_what_came_while_postgresql_was_down_is_there_when_it_is_back(
         try:
             with pytest.raises(SqlError):
                 await writer.record(meanwhile)
-            acted_on = without_journal(meanwhile, FailurePolicy())
+            acted_on = without_journal(meanwhile, Verdict.REFUSE)
             writer.spool(acted_on)
             writer.outcome(an_outcome(before))
             writer.outcome(an_outcome(acted_on, Result.PROMPT_HEARD))
