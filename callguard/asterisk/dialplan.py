@@ -4,6 +4,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from callguard.control.inbound import INBOUND
+
 _JUMPS = {"goto", "gotoif", "gotoiftime", "gosub", "gosubif", "macro"}
 _DIALS = {"dial", "queue", "followme", "page", "originate", "trydial", "retrydial"}
 OWN_CONTEXTS = "callguard-"
@@ -75,7 +77,10 @@ def _take(context: _Context, row: Mapping[str, str], app: str) -> None:
     if "includecontext" in row:
         context.leads_to.add(row["includecontext"])
     elif application == "stasis":
-        context.asks = context.asks or data.split(",")[0].strip() == app
+        asked, _, arguments = data.partition(",")
+        # An inbound call comes by there, and is not asked about.
+        inbound = arguments.partition(",")[0].strip() == INBOUND
+        context.asks = context.asks or (asked.strip() == app and not inbound)
     elif application in _JUMPS:
         # `context,extension,priority`, possibly behind a condition: any word may be the context's name.
         context.leads_to.update(re.findall(r"[A-Za-z0-9_.-]+", data))

@@ -54,6 +54,13 @@ def test_another_application_is_not_the_guard() -> None:
     assert read(step("own", "Stasis", "callguard-2,bridge,${EXTEN}")).guarded == ()
 
 
+def test_a_context_that_reports_inbound_calls_guards_nothing() -> None:
+    report = step("callguard-inbound", "Stasis", "callguard,inbound,${number}")
+    forwards = step("from-carrier", "Dial", "PJSIP/${EXTEN}@trunk")
+    found = read(report, step("from-carrier", "Gosub", "callguard-inbound,s,1"), forwards)
+    assert (found.guarded, found.around) == ((), ("from-carrier",))
+
+
 def test_a_context_that_dials_a_trunk_without_the_guard_goes_around_it() -> None:
     assert read(step("plain", "Dial", "PJSIP/${EXTEN}@trunk,60")).around == ("plain",)
     assert read(step("plain", "Dial", "SIP/1&DAHDI/g1/${EXTEN}")).around == ("plain",)
