@@ -5,6 +5,7 @@ Numbers here begin with their country code, without a plus sign.
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 import phonenumbers
 from phonenumbers import (
@@ -134,15 +135,26 @@ def own_prefixes(region: str) -> tuple[str, ...]:
     if len(phonenumbers.region_codes_for_country_code(code)) == 1:
         return ()
     if code == _NORTH_AMERICA:
-        numbers = {area: PhoneNumber(code, area * 10**7 + 2345678) for area in range(200, 1000)}
-        found = [area for area, one in numbers.items() if region_code_for_number(one) == region]
-        return tuple(f"{code}{area}" for area in found)
+        return tuple(f"{code}{area}" for area, its in _north_american_areas().items() if its == region)
     plan = PhoneMetadata.metadata_for_region(region)
     if plan is None or plan.leading_digits is None:
         return ()
-    begins = re.compile(plan.leading_digits, re.ASCII)
-    every = (f"{n:0{digits}}" for digits in range(1, _LONGEST_BEGIN + 1) for n in range(10**digits))
-    return tuple(sorted(f"{code}{digits}" for digits in every if begins.fullmatch(digits)))
+    begins = re.compile(f"^(?:{plan.leading_digits})$", re.ASCII | re.MULTILINE)
+    return tuple(sorted(f"{code}{found[0]}" for found in begins.finditer(_beginnings())))
+
+
+@lru_cache(maxsize=1)
+def _beginnings() -> str:
+    """All that a national number can begin with, a line each: one search of a text is several times as quick
+    as a match of each."""
+    return "\n".join(f"{n:0{digits}}" for digits in range(1, _LONGEST_BEGIN + 1) for n in range(10**digits))
+
+
+@lru_cache(maxsize=1)
+def _north_american_areas() -> dict[int, str | None]:
+    """Area code -> region, for all that there can be."""
+    numbers = {area: PhoneNumber(_NORTH_AMERICA, area * 10**7 + 2345678) for area in range(200, 1000)}
+    return {area: region_code_for_number(number) for area, number in numbers.items()}
 
 
 def prefixes_of(region: str) -> tuple[str, ...]:

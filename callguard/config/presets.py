@@ -1,198 +1,65 @@
 """Presets of rules as files: what a file may hold, and how it becomes screening's lines.
 
 A file is TOML: what the preset is, and a table [rule.KEY] for each line. A file of an id that is there
-already is laid over that preset: its keys and the fields of its lines replace those below, one by one.
+already is laid over that preset: its keys and the fields of its lines replace those below, one by one. Every
+line says where it is from: a file that changes a line gives its own source.
 """
 
-from collections.abc import Mapping, Sequence
-from datetime import date, timedelta
-from typing import Annotated, Any, Literal, Self
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Annotated, Any, TypeAlias, TypeVar
 
-from pydantic import Field, TypeAdapter, model_validator
+from pydantic import AfterValidator, Field, ValidationError
 
-from callguard.config.checks import Wrong
+from callguard.config import checks
+from callguard.config.naming import Location, named, path, unknown
+from callguard.config.ruletables import TABLES, OffTable, Prefix, Text, Zone
 from callguard.config.sections import Section
+from callguard.errors import ConfigurationError
 from callguard.numbering import prefixes_of
-from callguard.screening import rules
-from callguard.screening.model import ExemptionKind
-from callguard.screening.rules import AnyLine, Per, Preset, Purposes, Shortcoming, Source, ZonePolicy
-from callguard.screening.week import week_of
+from callguard.screening.rules import AnyLine, Preset
 
-Document = dict[str, Any]
+Document: TypeAlias = dict[str, Any]
 """A preset as its file has it."""
 
+Where: TypeAlias = Callable[[Location, str], str]
+"""Tells the file that a key's value is from, and the key's path, given its location and path."""
 
-class LineTable(Section):
-    """What every [rule.KEY] may have."""
+S = TypeVar("S", bound=Section)
 
-    purposes: Literal["all"] | tuple[str, ...] | None = None
-    all_but: tuple[str, ...] | None = None
-    source: str
-    as_of: date | None = None
-    verified: bool = True
-    off: bool = False
-
-    @model_validator(mode="after")
-    def _one_set_of_purposes(self) -> Self:
-        if (self.purposes is None) == (self.all_but is None):
-            raise Wrong("purposes and all_but: one of them is needed", 'purposes = ["marketing"]', "purposes")
-        return self
-
-    def _common(self, key: str, preset: str) -> dict[str, Any]:
-        if self.all_but is not None:
-            purposes = Purposes(frozenset(self.all_but), all_but=True)
-        elif self.purposes == "all" or self.purposes is None:
-            purposes = Purposes()
-        else:
-            purposes = Purposes(frozenset(self.purposes), all_but=False)
-        source = Source(self.source, self.as_of, self.verified)
-        return {"key": key, "preset": preset, "purposes": purposes, "source": source, "off": self.off}
-
-
-class CategoryTable(LineTable):
-    kind: Literal["category"]
-    category: str
-
-    def line(self, key: str, preset: str) -> AnyLine:
-        return rules.CategoryLine(**self._common(key, preset), category=self.category)
-
-
-class RegistryTable(LineTable):
-    kind: Literal["registry"]
-    list: str | None = None
-
-    def line(self, key: str, preset: str) -> AnyLine:
-        return rules.RegistryLine(**self._common(key, preset), list=self.list)
-
-
-class FreshnessTable(LineTable):
-    kind: Literal["stale-registry"]
-    does: Shortcoming
-    days: Annotated[int, Field(ge=0, le=3660)] | None = None
-
-    def line(self, key: str, preset: str) -> AnyLine:
-        return rules.FreshnessLine(**self._common(key, preset), does=self.does, days=self.days)
-
-
-class CoverageTable(LineTable):
-    kind: Literal["not-covered"]
-    does: Shortcoming
-
-    def line(self, key: str, preset: str) -> AnyLine:
-        return rules.CoverageLine(**self._common(key, preset), does=self.does)
-
-
-class HoursTable(LineTable):
-    kind: Literal["hours"]
-    hours: dict[str, str | tuple[str, ...]]
-    """Days ("mon-sat", "sun") -> "08:00-20:00", or several windows. A day not named has no calls."""
-    zones: ZonePolicy = ZonePolicy.ALL
-    where: tuple[str, ...] = ()
-
-    def line(self, key: str, preset: str) -> AnyLine:
-        week = week_of(self.hours)
-        return rules.HoursLine(**self._common(key, preset), week=week, zones=self.zones, where=self.where)
-
-
-class HolidaysTable(LineTable):
-    kind: Literal["holidays"]
-    country: str | None = None
-    subdivision: str | None = None
-    days: tuple[date, ...] = ()
-    not_days: tuple[date, ...] = ()
-    zones: ZonePolicy = ZonePolicy.ALL
-    where: tuple[str, ...] = ()
-
-    def line(self, key: str, preset: str) -> AnyLine:
-        return rules.HolidaysLine(
-            **self._common(key, preset),
-            country=self.country,
-            subdivision=self.subdivision,
-            days=self.days,
-            not_days=self.not_days,
-            zones=self.zones,
-            where=self.where,
-        )
-
-
-class AttemptsTable(LineTable):
-    kind: Literal["attempts"]
-    most: Annotated[int, Field(ge=1, le=1000)]
-    hours: Annotated[int, Field(ge=1, le=24 * 366)]
-    """The period."""
-    per: tuple[Per, ...] = ()
-    counts: Literal["dials", "answered"] = "dials"
-
-    def line(self, key: str, preset: str) -> AnyLine:
-        return rules.AttemptsLine(
-            **self._common(key, preset),
-            most=self.most,
-            period=timedelta(hours=self.hours),
-            per=frozenset(self.per),
-            answered_only=self.counts == "answered",
-        )
-
-
-class ExemptionTable(LineTable):
-    kind: Literal["exemption"]
-    exemption: ExemptionKind
-    months: Annotated[int, Field(ge=1, le=1200)] | None = None
-    over_registry: bool = True
-    over_opt_out: bool = False
-
-    def line(self, key: str, preset: str) -> AnyLine:
-        return rules.ExemptionLine(
-            **self._common(key, preset),
-            kind=self.exemption,
-            months=self.months,
-            over_registry=self.over_registry,
-            over_opt_out=self.over_opt_out,
-        )
-
-
-class OverrideTable(LineTable):
-    kind: Literal["override"]
-
-    def line(self, key: str, preset: str) -> AnyLine:
-        return rules.OverrideLine(**self._common(key, preset))
-
-
-AnyTable = Annotated[
-    CategoryTable
-    | RegistryTable
-    | FreshnessTable
-    | CoverageTable
-    | HoursTable
-    | HolidaysTable
-    | AttemptsTable
-    | ExemptionTable
-    | OverrideTable,
-    Field(discriminator="kind"),
-]
+_PROVENANCE = ("source", "as_of", "verified")
+_LONGEST_KEY = 64
 
 
 class PresetFile(Section):
-    """A whole file."""
+    """A whole file, without what its lines hold."""
 
-    id: str
-    title: str
-    regions: tuple[str, ...] = ()
+    id: Annotated[str, AfterValidator(checks.word)]
+    title: Text
+    regions: tuple[Annotated[str, AfterValidator(checks.region)], ...] = ()
     """ISO 3166: the countries whose numbers it is for."""
-    prefixes: tuple[str, ...] = ()
+    prefixes: tuple[Prefix, ...] = ()
     """What its numbers begin with, calling code first, instead of regions: an area."""
-    projects: tuple[str, ...] = ()
-    zones: tuple[str, ...] = ()
-    zones_of_prefixes: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    projects: tuple[Annotated[str, Field(min_length=1, max_length=64)], ...] = ()
+    zones: tuple[Zone, ...] = ()
+    zones_of_prefixes: dict[Prefix, Annotated[tuple[Zone, ...], Field(min_length=1)]] = Field(
+        default_factory=dict, description='a table such as { "628" = ["Asia/Jakarta", "Asia/Jayapura"] }'
+    )
     as_of: date | None = None
-    note: str = ""
-    rule: dict[str, AnyTable] = Field(default_factory=dict)
+    note: Annotated[str, Field(max_length=2000)] = ""
+    rule: dict[str, dict[str, Any]] = Field(
+        default_factory=dict, description="a table [rule.KEY] for each line"
+    )
 
-    def preset(self) -> Preset:
-        prefixes = [*self.prefixes, *(prefix for region in self.regions for prefix in prefixes_of(region))]
+    def preset(self, lines: Sequence[AnyLine]) -> Preset:
+        prefixes = {*self.prefixes, *(prefix for region in self.regions for prefix in prefixes_of(region))}
         return Preset(
             id=self.id,
             title=self.title,
-            lines=tuple(table.line(key, self.id) for key, table in self.rule.items()),
+            lines=tuple(lines),
             prefixes=tuple(sorted(prefixes)),
             projects=frozenset(self.projects),
             zones=self.zones,
@@ -202,19 +69,86 @@ class PresetFile(Section):
         )
 
 
-_FILE = TypeAdapter(PresetFile)
+@dataclass(frozen=True, slots=True)
+class Compiler:
+    """Makes presets of documents. Gathers all that is wrong with them in `errors`."""
+
+    purposes: frozenset[str]
+    """The purposes that a line may name."""
+    errors: list[ConfigurationError]
+
+    def preset(self, document: Mapping[str, Any], where: Where, *, holidays: bool = True) -> Preset | None:
+        """The preset of a document; None if it is wrong. `holidays`: whether to check that the library knows
+        the countries, which takes a third of a second."""
+        before = len(self.errors)
+        file = self._read(PresetFile, document, where, holidays=holidays)
+        tables = document.get("rule")
+        lines = [
+            self._line(key, table, str(document.get("id")), where, holidays=holidays)
+            for key, table in (tables if isinstance(tables, dict) else {}).items()
+            if isinstance(table, dict)  # else told already
+        ]
+        if file is None or len(self.errors) > before:
+            return None
+        return file.preset([line for line in lines if line is not None])
+
+    def _line(
+        self, key: str, table: dict[str, Any], preset: str, where: Where, *, holidays: bool
+    ) -> AnyLine | None:
+        prefix = ("rule", key)
+
+        def where_in_line(location: Location, _: str) -> str:
+            return where((*prefix, *location), path((*prefix, *location)))
+
+        def where_told(location: Location, told: str) -> str:
+            return where((*prefix, *location), f"{path(prefix)}.{told}" if told else path(prefix))
+
+        if not re.fullmatch(rf"[a-z0-9-]{{1,{_LONGEST_KEY}}}", key):
+            what, allowed = "is no key of a line", f"1 to {_LONGEST_KEY} of a-z, 0-9 and -"
+            self.errors.append(ConfigurationError(what, where=where_in_line((), ""), allowed=allowed))
+            return None
+        if "off" in table:
+            off = self._read(OffTable, table, where_told, holidays=holidays)
+            return off.line(key, preset) if off else None
+        kind = table.get("kind")
+        if not isinstance(kind, str) or kind not in TABLES:
+            place = where_in_line(("kind",), "")
+            if kind is None:
+                error = ConfigurationError("is missing", where=place, allowed=", ".join(sorted(TABLES)))
+            else:
+                error = unknown(str(kind)[:_LONGEST_KEY], list(TABLES), "kind", place)
+            self.errors.append(error)
+            return None
+        read = self._read(TABLES[kind], table, where_told, holidays=holidays)
+        return read.line(key, preset) if read else None
+
+    def _read(self, section: type[S], content: object, where: Where, *, holidays: bool) -> S | None:
+        context = {"purposes": self.purposes, "holidays": holidays}
+        try:
+            return section.model_validate_json(json.dumps(content, default=str), strict=True, context=context)
+        except ValidationError as wrong:
+            details = wrong.errors(include_url=False)
+            self.errors.extend(named(detail, section, where) for detail in details)
+            return None
 
 
 def lay_over(below: Document, above: Document) -> Document:
-    """A preset with another file of the same id laid over it."""
+    """A preset with another document of the same id laid over it: key by key, and in its lines field by
+    field. A line that is changed has its source from above, for what it says now is no longer what the
+    source below says."""
     merged = {**below, **above}
-    lines = dict(below.get("rule", {}))
-    for key, line in above.get("rule", {}).items():
-        lines[key] = {**lines.get(key, {}), **line}
-    merged["rule"] = lines
+    if isinstance(above.get("rule", {}), dict):
+        lines = dict(below.get("rule", {}))
+        for key, line in above.get("rule", {}).items():
+            lines[key] = _line_over(lines.get(key), line)
+        merged["rule"] = lines
     return merged
 
 
-def compile_presets(documents: Sequence[Mapping[str, Any]]) -> tuple[Preset, ...]:
-    """Documents as presets. Raises pydantic's ValidationError."""
-    return tuple(_FILE.validate_python(document).preset() for document in documents)
+def _line_over(below: Any, above: Any) -> Any:
+    if not isinstance(below, dict) or not isinstance(above, dict) or "off" in below or "off" in above:
+        return above
+    replaced = {*_PROVENANCE}
+    if "purposes" in above or "all_but" in above:
+        replaced |= {"purposes", "all_but"}
+    return {**{name: value for name, value in below.items() if name not in replaced}, **above}

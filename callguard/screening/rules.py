@@ -173,8 +173,16 @@ class OverrideLine(Line):
     """Whether a supervisor's override is heeded for calls of these purposes."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OffLine(Line):
+    """Takes the line of its key in a less specific preset away, and puts none in its place."""
+
+    off: bool = True
+
+
 AnyLine = (
-    CategoryLine
+    OffLine
+    | CategoryLine
     | RegistryLine
     | FreshnessLine
     | CoverageLine

@@ -1,0 +1,35 @@
+"""Reading a TOML file that a person wrote: bounded, and every failure with the file and the line."""
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from callguard.errors import ConfigurationError
+
+LARGEST_FILE = 1_000_000
+"""Bytes; a larger file is not a file of settings or rules."""
+
+
+def read_toml(file: Path) -> dict[str, Any]:
+    """The file's content. Blocks. Raises ConfigurationError."""
+    try:
+        with file.open("rb") as opened:
+            content = opened.read(LARGEST_FILE + 1)
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        why = error.strerror if isinstance(error, OSError) else str(error)
+        raise ConfigurationError(
+            f"cannot be read: {why}", where=str(file), allowed="a readable file"
+        ) from error
+    if len(content) > LARGEST_FILE:
+        raise ConfigurationError("is too large", where=str(file), allowed=f"{LARGEST_FILE} bytes")
+    try:
+        return tomllib.loads(content.decode())
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise ConfigurationError("is not UTF-8", where=f"{file}:{line}") from error
+    except (ValueError, RecursionError) as error:
+        what = str(error) or "nested too deeply"
+        line_found = re.search(r" \(at line (\d+), column \d+\)", what)
+        where = f"{file}:{line_found[1]}" if line_found else str(file)
+        raise ConfigurationError(f"is not TOML: {what}", where=where) from error
