@@ -6,6 +6,7 @@ Values only: nothing here does I/O or knows the time.
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 from callguard.numbers import Number
 
@@ -306,9 +307,9 @@ class Finding(StrEnum):
     """It could not be asked."""
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One step of the check, in the order of the check: what was looked at, and what came of it."""
+class Step(NamedTuple):
+    """One step of the check, in the order of the check: what was looked at, and what came of it. A tuple: a
+    check makes twenty, and a frozen dataclass takes four times as long to make."""
 
     rule: str
     """The key of the rule, as `callguard rules` shows it; for what no rule sets, such as the number: its own

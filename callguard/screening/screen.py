@@ -4,9 +4,11 @@ Pure. The order is that of the check in the README: the first that speaks decide
 kept in `matches`, and every step in `steps`, which is the explanation.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
+from operator import attrgetter
 
 from callguard.numbers import NumberKind
 from callguard.screening.exemptions import in_force, why_not
@@ -116,7 +118,6 @@ def screen(
         check.override()
         check.entries()
         check.registries()
-        check.shortcomings()
     elif check.unasked("not asked" if lists is None else lists.why) is Verdict.REFUSE:
         return check.result()
     check.hours()
@@ -157,10 +158,11 @@ class _Check:
         self._found: list[tuple[Finding, Match]] = []
         self._otherwise = Reason.NOT_LISTED
         # Those for one call last, so that they are not used up beside one that lasts.
-        exemptions = sorted(self._hits.exemptions, key=lambda one: (one.once, one.id))
+        exemptions = sorted(self._hits.exemptions, key=attrgetter("once", "id"))
         self._exemptions = [one for one in exemptions if in_force(one, facts, self._binding)]
         self._zones = self._binding.zones_of(e164) or facts.number.zones or self._binding.zones
-        self._times: dict[tuple[str, ...], list[datetime]] = {}
+        self._covering_matches: dict[int, Match] = {}
+        self._times: dict[tuple[str, ...], tuple[list[datetime], str]] = {}
 
     # --- the steps, in order ------------------------------------------------------------------------------
 
@@ -193,7 +195,7 @@ class _Check:
                 self._step("exemptions", "", Finding.PASSED, f"{exemption.kind} {exemption.id}: {why}")
 
     def entries(self) -> None:
-        entries = sorted(self._hits.entries, key=_entry_order)
+        entries = sorted(self._hits.entries, key=attrgetter("id", "number", "category"))
         concerning = [entry for entry in entries if _concerns(entry, self._e164, self._facts)]
         for entry in concerning:
             self._entry(entry)
@@ -201,38 +203,37 @@ class _Check:
             self._step("entries", "", Finding.PASSED, "none")
 
     def registries(self) -> None:
-        for hit in sorted(self._hits.registries, key=lambda hit: hit.list):
+        """Every registry list of the number's country: what it says, then what that is worth."""
+        hits = sorted(self._hits.registries, key=attrgetter("list"))
+        doubtful: list[RegistryHit] = []
+        for hit in hits:
             line = self._binding.registry(hit.list)
             if line is None:
                 continue
+            bound = self._binding.purpose in line.purposes
+            if bound:
+                doubtful.append(hit)
             if hit.listed:
-                match = of_registry(Reason.REGISTRY, hit)
-                self._listed(line, self._binding.purpose in line.purposes, match, given_after=None)
+                self._listed(line, Reason.REGISTRY, bound, partial(of_registry, hit=hit))
             else:
-                told = f"not on {hit.list}, generation {hit.version}"
+                told = f"not on {hit.list}, generation {hit.version}, {data_text(hit)}"
                 self._step(line.key, line.preset, Finding.PASSED, told)
-
-    def shortcomings(self) -> None:
-        covering = {hit.jurisdiction for hit in self._hits.registries if hit.covered}
-        for hit in sorted(self._hits.registries, key=lambda hit: hit.list):
-            line = self._binding.registry(hit.list)
-            if line is None or self._binding.purpose not in line.purposes:
-                continue
-            if hit.covered:
-                self._stale(hit)
-            elif not hit.listed and not _is_elsewhere(hit, covering):
+        self._stale([hit for hit in doubtful if hit.covered])
+        covering = {hit.jurisdiction for hit in hits if hit.covered}
+        for hit in doubtful:
+            if not hit.covered and not hit.listed and not _is_elsewhere(hit, covering):
                 for coverage in self._binding.coverage:
-                    self._doubt(coverage, coverage.does, of_registry(Reason.NOT_COVERED, hit))
+                    self._doubt(coverage, coverage.does, Reason.NOT_COVERED, hit)
 
     def hours(self) -> None:
         for line in self._binding.hours:
-            times = self._local_times(line.where)
+            times, told = self._local_times(line.where)
             finding = Finding.PASSED if within_hours(line, times) else Finding.REFUSED
-            self._rule(line, finding, Reason.OUTSIDE_HOURS, clocks_text(times))
+            self._rule(line, finding, Reason.OUTSIDE_HOURS, told)
         for day in self._binding.holidays:
-            times = self._local_times(day.where)
+            times, told = self._local_times(day.where)
             # On an unknown clock it may be any day, as it may be any hour.
-            name = holiday_name(day, times) if times else clocks_text(times)
+            name = holiday_name(day, times) if times else told
             finding = Finding.PASSED if name is None else Finding.REFUSED
             self._rule(day, finding, Reason.HOLIDAY, name or "no holiday")
 
@@ -260,8 +261,8 @@ class _Check:
         elif self._otherwise is Reason.GUARD_UNAVAILABLE:
             verdict = self._rules.failure.verdict(self._binding.purpose)
         self._steps.append(_verdict(verdict, reason))
-        spoke = dict.fromkeys(match for _, match in found)
-        return Screened(verdict, reason, tuple(spoke), self._rules.version, tuple(self._steps))
+        spoke = tuple(match for _, match in found)
+        return Screened(verdict, reason, spoke, self._rules.version, tuple(self._steps))
 
     # --- what one of them comes to ------------------------------------------------------------------------
 
@@ -275,21 +276,27 @@ class _Check:
         else:
             bound = self._binding.purpose in line.purposes
         reason = _REASON_OF_CATEGORY.get(entry.category, Reason.CATEGORY)
-        match = of_entry(reason, entry, self._hits.position)
-        self._listed(line, bound, match, given_after=entry.added_at if reason is Reason.OPT_OUT else None)
+        match = partial(of_entry, entry=entry, position=self._hits.position)
+        self._listed(line, reason, bound, match, given_after=entry.added_at)
 
-    def _listed(self, line: Line, bound: bool, match: Match, *, given_after: datetime | None) -> None:
+    def _listed(
+        self,
+        line: Line,
+        reason: Reason,
+        bound: bool,
+        match: Callable[[Reason], Match],
+        *,
+        given_after: datetime | None = None,
+    ) -> None:
         """A list speaks about the number. `given_after`: for an opt-out, when it was made."""
         if not bound:
-            self._spoke(line, Finding.NOT_BOUND, replace(match, reason=Reason.PURPOSE_EXEMPT))
-            return
-        exemption = self._covering(match.reason, given_after)
-        if exemption is None:
-            self._spoke(line, Finding.REFUSED, match)
+            self._spoke(line, Finding.NOT_BOUND, match(Reason.PURPOSE_EXEMPT))
+        elif exemption := self._covering(reason, given_after):
+            self._exempted(line, match(Reason.EXEMPT), exemption)
         else:
-            self._exempted(line, match, exemption)
+            self._spoke(line, Finding.REFUSED, match(reason))
 
-    def _covering(self, reason: Reason, given_after: datetime | None) -> Exemption | None:
+    def _covering(self, reason: Reason, given_after: datetime | None = None) -> Exemption | None:
         """The exemption that lets the call go in spite of this, the earliest recorded one if there are
         several. One of a single project covers that project's calls against what binds the whole company,
         too: it is what the person said of them."""
@@ -309,28 +316,34 @@ class _Check:
 
     def _exempted(self, line: Line, over: Match, exemption: Exemption) -> None:
         """What would speak against the call is kept beside what covers it."""
-        match = of_exemption(Reason.EXEMPT, exemption)
-        told = f"{over.kind} {over.id}, but {exemption.kind} {match.id}: {match.detail}"
+        match = self._covering_matches.get(exemption.id)
+        if match is None:
+            match = self._covering_matches[exemption.id] = of_exemption(Reason.EXEMPT, exemption)
+            self._found.append((Finding.EXEMPTED, match))
+        told = f"{over.kind} {over.id}, but {match.category} {match.id}: {match.detail}"
         self._step(line.key, line.preset, Finding.EXEMPTED, told)
-        self._found.append((Finding.EXEMPTED, match))
-        self._found.append((Finding.EXEMPTED, replace(over, reason=Reason.EXEMPT)))
+        self._found.append((Finding.EXEMPTED, over))
 
-    def _stale(self, hit: RegistryHit) -> None:
+    def _stale(self, hits: Sequence[RegistryHit]) -> None:
         for line in self._binding.freshness:
-            if hit.is_stale(self._facts.at, line.days):
-                self._doubt(line, line.does, of_registry(Reason.STALE_REGISTRY, hit))
-            else:
-                self._step(line.key, line.preset, Finding.PASSED, f"{hit.list}: {data_text(hit)}")
+            fresh: list[str] = []
+            for hit in hits:
+                if hit.is_stale(self._facts.at, line.days):
+                    self._doubt(line, line.does, Reason.STALE_REGISTRY, hit)
+                else:
+                    fresh.append(hit.list)
+            if fresh:
+                self._step(line.key, line.preset, Finding.PASSED, ", ".join(fresh))
 
-    def _doubt(self, line: Line, does: Shortcoming, match: Match) -> None:
+    def _doubt(self, line: Line, does: Shortcoming, reason: Reason, hit: RegistryHit) -> None:
         """A registry list's silence is worth nothing. What would cover the call, were the number on the list,
         covers this."""
         if does is Shortcoming.WARN:
-            self._spoke(line, Finding.WARNED, match)
-        elif exemption := self._covering(Reason.REGISTRY, None):
-            self._exempted(line, match, exemption)
+            self._spoke(line, Finding.WARNED, of_registry(reason, hit))
+        elif exemption := self._covering(Reason.REGISTRY):
+            self._exempted(line, of_registry(Reason.EXEMPT, hit), exemption)
         else:
-            self._spoke(line, Finding.REFUSED, match)
+            self._spoke(line, Finding.REFUSED, of_registry(reason, hit))
 
     def _rule(self, line: Line, finding: Finding, reason: Reason, detail: str) -> None:
         self._step(line.key, line.preset, finding, detail)
@@ -344,12 +357,13 @@ class _Check:
     def _step(self, rule: str, preset: str, finding: Finding, detail: str) -> None:
         self._steps.append(Step(rule, preset, finding, detail))
 
-    def _local_times(self, where: tuple[str, ...]) -> list[datetime]:
+    def _local_times(self, where: tuple[str, ...]) -> tuple[list[datetime], str]:
+        """The instant by the callee's clocks, and in words."""
         zones = where or self._zones
-        times = self._times.get(zones)
-        if times is None:
-            times = self._times[zones] = local_times(self._facts.at, zones)
-        return times
+        if zones not in self._times:
+            times = local_times(self._facts.at, zones)
+            self._times[zones] = times, clocks_text(times)
+        return self._times[zones]
 
 
 def counted(
@@ -380,10 +394,6 @@ def _at_once(verdict: Verdict, reason: Reason, step: Step, rules: Rules) -> Scre
 def _verdict(verdict: Verdict, reason: Reason) -> Step:
     finding = Finding.ALLOWED if verdict is Verdict.ALLOW else Finding.REFUSED
     return Step("verdict", "", finding, reason.value)
-
-
-def _entry_order(entry: Entry) -> tuple[int, str, str, str]:
-    return entry.id, entry.number, entry.category, entry.project or ""
 
 
 def _concerns(entry: Entry, e164: str, facts: CallFacts) -> bool:
