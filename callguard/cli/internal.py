@@ -1,52 +1,25 @@
 """`callguard list import internal` and `list export internal`: files of entries of the internal lists."""
 
-import json
-import os
-import secrets
-import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
-import sqlalchemy as sa
 
-from callguard.cli import in_bulk, one_line, pass_settings
-from callguard.cli.lists import open_lists, tell_reach, who_asks, with_writer
+from callguard.cli import in_bulk, pass_settings
+from callguard.cli.lists import known_purposes, open_lists, who_asks
+from callguard.cli.wordfiles import check_import, export_file, import_file
 from callguard.config import Settings
 from callguard.errors import InputError
-from callguard.lists.bulk import Spool, add_rows, count_new, kept_entries
+from callguard.lists.bulk import Spool, kept_entries
 from callguard.lists.entryfiles.checked import Defaults
 from callguard.lists.entryfiles.checking import Reading, check_file
-from callguard.lists.entryfiles.columns import ALLOWED_COLUMNS, WITHOUT_HEADER, Columns, Role
-from callguard.lists.entryfiles.export import Kept, csv_lines, json_lines
+from callguard.lists.entryfiles.columns import ALLOWED_COLUMNS, WITHOUT_HEADER, Role
+from callguard.lists.entryfiles.export import ENTRY_COLUMNS, Kept
 from callguard.lists.entryfiles.records import DELIMITERS
 from callguard.lists.entryfiles.rejected import Rejected
 from callguard.lists.entrynumbers import EntryNumbers
-from callguard.lists.writer import ListWriter, Reach
 from callguard.screening.model import Category
-
-if TYPE_CHECKING:
-    from rich.progress import Progress
-
-_EXPORTS: dict[str, Callable[[Iterator[Kept]], Iterator[str]]] = {".csv": csv_lines, ".jsonl": json_lines}
-_PAUSE = 0.5
-"""On SQLite, how long others get the database after each batch, as a share of the batch's own time."""
-
-
-@dataclass
-class _Outcome:
-    """What became of an import."""
-
-    rejected: Rejected
-    columns: Columns
-    added: int = 0
-    already_there: int = 0
-    reach: Reach = Reach.EVERYWHERE
-    why: str = ""
 
 
 @click.command("internal")
@@ -113,8 +86,7 @@ def import_internal(
         --column expires_at="Valid until"
     """
     who, now = who_asks(by), datetime.now(UTC)
-    if not file.is_file():  # a pipe would make us wait for its writer
-        raise InputError("not a file", where=str(file), allowed="a file, whose size and day are known")
+    check_import(file)
     if delimiter is not None and (len(delimiter) != 1 or delimiter not in DELIMITERS):
         raise InputError("not a delimiter", where="--delimiter", allowed="a comma, a semicolon, a tab or |")
     reading = Reading(
@@ -125,27 +97,13 @@ def import_internal(
         layout=layout,
         chosen=_chosen(chosen),
         delimiter=delimiter,
+        purposes=known_purposes(settings),
     )
-    with Spool() as spool, _progress() as progress:
-        size = file.stat().st_size
-        with Rejected(refused or file.with_name(file.name + ".rejected.csv")) as rejected:
-            task = progress.add_task("checking", total=size)
-            columns = check_file(
-                file, reading, spool, rejected, lambda done: progress.update(task, completed=done)
-            )
-            progress.update(task, completed=size)
-        outcome = _Outcome(rejected, columns)
-        if spool:
-            with open_lists(settings) as engine:
-                if dry_run:
-                    _compare(engine, spool, outcome, progress)
-                else:
-                    _write(engine, spool, outcome, progress, who=who, why=f"imported from {file.name}")
-                    progress.add_task("into Redis", total=None)
-                    outcome.reach, outcome.why = with_writer(settings, engine, ListWriter.catch_up)
-    _tell(outcome, as_json=as_json, dry_run=dry_run)
-    if not spool:
-        raise InputError("no row that can be used", where=file.name, allowed="a file of entries")
+
+    def check(spool: Spool, rejected: Rejected, progress: Callable[[int], None]) -> tuple[str, ...]:
+        return check_file(file, reading, spool, rejected, progress).unused
+
+    import_file(settings, file, check, rejected=refused, dry_run=dry_run, as_json=as_json, who=who)
 
 
 @click.command("internal")
@@ -170,81 +128,15 @@ def export_internal(
       callguard list export internal -o entries.csv
       callguard list export internal -o bank.jsonl --project bank --all
     """
-    lines = _EXPORTS.get(output.suffix.lower())
-    if lines is None:
-        raise InputError(
-            "not a kind of file", where=str(output), allowed="a name that ends in .csv or .jsonl"
-        )
-    count = 0
-
-    def counted(kept: Iterator[Kept]) -> Iterator[Kept]:
-        nonlocal count
-        for count, one in enumerate(kept, start=1):  # noqa: B007 - read below
-            yield one
-
     with open_lists(settings) as engine:
-        kept = kept_entries(
-            engine, now=datetime.now(UTC), project=project, category=category, everything=everything
-        )
-        _write_whole(output, lines(counted(kept)))
+
+        def kept() -> Iterator[Kept]:
+            return kept_entries(
+                engine, now=datetime.now(UTC), project=project, category=category, everything=everything
+            )
+
+        count = export_file(output, ENTRY_COLUMNS, kept)
     click.echo(f"{count} entries")
-
-
-def _compare(engine: sa.Engine, spool: Spool, outcome: _Outcome, progress: "Progress") -> None:
-    task = progress.add_task("comparing", total=len(spool))
-    for rows in spool.batches():
-        _count(outcome, count_new(engine, rows), len(rows))
-        progress.update(task, advance=len(rows))
-
-
-def _write(
-    engine: sa.Engine, spool: Spool, outcome: _Outcome, progress: "Progress", *, who: str, why: str
-) -> None:
-    task = progress.add_task("writing", total=len(spool))
-    try:
-        for rows in spool.batches():
-            begun = time.monotonic()
-            _count(outcome, add_rows(engine, rows, who=who, why=why, now=datetime.now(UTC)), len(rows))
-            progress.update(task, advance=len(rows))
-            if engine.dialect.name == "sqlite":
-                # SQLite's lock is no queue: whoever waits for it needs a gap to find.
-                time.sleep(_PAUSE * (time.monotonic() - begun))
-    except BaseException:
-        click.echo(
-            f"callguard: stopped: {outcome.added} entries were added; run it again for the rest", err=True
-        )
-        raise
-
-
-def _count(outcome: _Outcome, new: int, of: int) -> None:
-    outcome.added += new
-    outcome.already_there += of - new
-
-
-def _tell(outcome: _Outcome, *, as_json: bool, dry_run: bool) -> None:
-    rejected, unused = outcome.rejected, outcome.columns.unused
-    if as_json:
-        summary = {
-            "added": outcome.added,
-            "already_there": outcome.already_there,
-            "rejected": rejected.count,
-            "rejected_file": str(rejected.path) if rejected.count else None,
-            "unused_columns": list(unused),
-            "dry_run": dry_run,
-            "reach": str(outcome.reach),
-        }
-        click.echo(json.dumps(summary))
-    else:
-        click.echo(f"{'would be added' if dry_run else 'added'}: {outcome.added}")
-        click.echo(f"already there: {outcome.already_there}")
-        click.echo(f"rejected: {rejected.count}")
-        for line, why in rejected.first:
-            click.echo(one_line(f"  line {line}: {why}"))
-        if rejected.count:
-            click.echo(one_line(f"  all of them: {rejected.path}"))
-        if unused:
-            click.echo(one_line("columns that nothing was read from: " + ", ".join(unused)))
-    tell_reach(outcome.reach, outcome.why)
 
 
 def _chosen(texts: Sequence[str]) -> dict[Role, list[str]]:
@@ -264,31 +156,3 @@ def _start_of_days(file: Path, text: str | None) -> date:
         return date.fromisoformat(text)
     except ValueError:
         raise InputError("not a day", where="--days-from", allowed="such as 2026-11-21") from None
-
-
-@contextmanager
-def _progress() -> Iterator["Progress"]:
-    from rich.console import Console  # noqa: PLC0415 - slow to import
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn  # noqa: PLC0415
-
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        yield progress
-
-
-def _write_whole(path: Path, lines: Iterator[str]) -> None:
-    """Write a file under a passing name, and give it its own at the end. Raises InputError."""
-    part = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
-    try:
-        # As private as the database: it holds numbers of people.
-        descriptor = os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
-            file.writelines(lines)
-            file.flush()
-            os.fsync(descriptor)
-        part.replace(path)
-    except OSError as error:
-        raise InputError(f"cannot be written: {error.strerror}", where=str(path)) from error
-    finally:
-        part.unlink(missing_ok=True)

@@ -8,23 +8,24 @@ import re
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import click
 import sqlalchemy as sa
 
 from callguard.cli import one_line, pass_settings
+from callguard.cli.shown import change_row, print_words, word_line, word_row
 from callguard.config import Settings
 from callguard.database import migrate, open_engine
 from callguard.errors import InputError
 from callguard.lists.cache import ListCache
 from callguard.lists.connection import connect
 from callguard.lists.entrynumbers import EntryNumbers
-from callguard.lists.model import Change, NewEntry, check_text
+from callguard.lists.model import NewEntry, check_text, read_purposes
 from callguard.lists.store import ListStore
 from callguard.lists.threads import SqlThreads
 from callguard.lists.writer import ListWriter, Reach, Written
-from callguard.screening.model import Category, Entry
+from callguard.screening.model import Category, Entry, Purpose
 from callguard.screening.patterns import shape_of
 
 T = TypeVar("T")
@@ -46,6 +47,7 @@ _REACHED = {
 @click.option("--reason", default="", help="Why, in a sentence.")
 @click.option("--source", default="command line", show_default=True, help="Where the wish came in.")
 @click.option("--project", help="The project that it binds. Default: the whole company.")
+@click.option("--purposes", metavar="WORDS", help="The purposes that it binds, with commas; see above.")
 @click.option("--expires", metavar="WHEN", help=f"Until when: {_ALLOWED_EXPIRY}. Default: for ever.")
 @click.option("--by", metavar="WHO", help="Who adds it. Default: the user of this command.")
 @pass_settings
@@ -57,6 +59,7 @@ def add(
     reason: str,
     source: str,
     project: str | None,
+    purposes: str | None,
     expires: str | None,
     by: str | None,
 ) -> None:
@@ -65,11 +68,14 @@ def add(
     NUMBER may stand for many: +6221* for all that begin so, 201XXXXXXX for those of that length. In force
     when the command returns. An entry that says the very same is not added twice.
 
+    Without --purposes it binds the calls that the rules say of its category; with them, calls of these
+    purposes alone, such as marketing,survey.
+
     \b
     Example:
       callguard add +6281234567890 --reason "asked the agent" --project bank
       callguard add 081234567890 --category inactive-customer --expires 90d
-      callguard add '+6221*' --project bank
+      callguard add '+6221*' --project bank --purposes marketing
     """
     new = NewEntry(
         number=EntryNumbers(settings.numbers).read(number),
@@ -79,10 +85,11 @@ def add(
         reason=reason,
         source=source,
         expires_at=None if expires is None else expiry(expires, datetime.now(UTC)),
+        purposes=read_purposes(purposes or "", known_purposes(settings)),
     )
-    written = _write(settings, lambda writer: writer.add(new))
+    written = write(settings, lambda writer: writer.add(new))
     verb = "added" if written.changed else "already there"
-    _tell(written, f"{new.number}: {verb}")
+    tell(written, f"{new.number}: {verb}")
 
 
 @click.command()
@@ -108,11 +115,11 @@ def remove(
     target = EntryNumbers(settings.numbers).read(number)
     who = who_asks(by)
     check_text("reason", reason)
-    written = _write(
+    written = write(
         settings,
         lambda writer: writer.remove(target, by=who, why=reason, project=project, category=category),
     )
-    _tell(written, f"{target}: {'removed' if written.changed else 'no such entry'}")
+    tell(written, f"{target}: {'removed' if written.changed else 'no such entry'}")
 
 
 @click.command()
@@ -120,7 +127,7 @@ def remove(
 @click.option("--json", "as_json", is_flag=True, help="One JSON object, for programs.")
 @pass_settings
 def show(settings: Settings, *, number: str, as_json: bool) -> None:
-    """Show what the internal lists hold about NUMBER, and every change they have seen.
+    """Show what the internal lists hold about NUMBER, its exemptions, and every change of both.
 
     Patterns that NUMBER matches are shown with their entries; their changes are shown with the pattern.
 
@@ -133,21 +140,23 @@ def show(settings: Settings, *, number: str, as_json: bool) -> None:
         store = ListStore(engine)
         if shape_of(target) is None:
             hits = store.lookup(target)
-            entries, position = hits.entries, hits.position
+            entries, exemptions, position = hits.entries, hits.exemptions, hits.position
         else:
-            mark, found_entries = store.lookup_entries([target])
-            entries, position = found_entries[target], mark.position
+            mark, words = store.lookup_words([target])
+            entries = tuple(word for word in words[target] if isinstance(word, Entry))
+            exemptions, position = (), mark.position
         history = store.history(target)
     if as_json:
         found = {
             "number": target,
             "position": position,
-            "entries": [_entry_row(entry) for entry in entries],
-            "history": [_change_row(change) for change in history],
+            "entries": [word_row(entry) for entry in entries],
+            "exemptions": [word_row(exemption) for exemption in exemptions],
+            "history": [change_row(change) for change in history],
         }
         click.echo(json.dumps(found))
         return
-    _print_tables(target, entries, history)
+    print_words(target, entries, exemptions, history)
 
 
 def expiry(text: str, now: datetime) -> datetime:
@@ -188,6 +197,11 @@ def who_asks(by: str | None) -> str:
     return by
 
 
+def known_purposes(settings: Settings) -> frozenset[str]:
+    """Every word that is a purpose."""
+    return frozenset({*Purpose, *settings.rules.purposes})
+
+
 @contextmanager
 def open_lists(settings: Settings) -> Iterator[sa.Engine]:
     """The database that the settings name, with its tables. Raises SqlError."""
@@ -216,15 +230,18 @@ def with_writer(settings: Settings, engine: sa.Engine, work: Callable[[ListWrite
     return asyncio.run(run())
 
 
-def _write(settings: Settings, change: Callable[[ListWriter], Awaitable[Written]]) -> Written:
+def write(settings: Settings, change: Callable[[ListWriter], Awaitable[Written]]) -> Written:
+    """Change the lists: what became of it. Raises SqlError; then nothing is changed."""
     with open_lists(settings) as engine:
         return with_writer(settings, engine, change)
 
 
-def _tell(written: Written, headline: str) -> None:
+def tell(written: Written, headline: str) -> None:
+    """Say what became of a change."""
     click.echo(headline)
-    for entry in written.entries:
-        click.echo(one_line(f"  entry {entry.id}: {_told(entry)}"))
+    for word in written.words:
+        name = "entry" if isinstance(word, Entry) else "exemption"
+        click.echo(one_line(f"  {name} {word.id}: {word_line(word)}"))
     tell_reach(written.reach, written.why)
 
 
@@ -232,85 +249,3 @@ def tell_reach(reach: Reach, why: str) -> None:
     """Say on standard error how far a change has come, where that is not everywhere."""
     if hint := _REACHED[reach]:
         click.echo(one_line(f"callguard: {hint}{f' ({why})' if why else ''}"), err=True)
-
-
-def _told(entry: Entry) -> str:
-    told = f"{entry.category}, {_binds(entry)}"
-    if entry.expires_at is not None:
-        told += f", until {_local(entry.expires_at)}"
-    return f"{told}, {entry.reason}" if entry.reason else told
-
-
-def _binds(entry: Entry) -> str:
-    return "the whole company" if entry.project is None else f"project {entry.project}"
-
-
-def _local(at: datetime) -> str:
-    return at.astimezone().strftime("%Y-%m-%d %H:%M:%S %z")
-
-
-def _entry_row(entry: Entry) -> dict[str, Any]:
-    return {
-        "id": entry.id,
-        "number": entry.number,
-        "category": entry.category,
-        "project": entry.project,
-        "reason": entry.reason,
-        "source": entry.source,
-        "added_by": entry.added_by,
-        "added_at": entry.added_at.isoformat(),
-        "expires_at": entry.expires_at.isoformat() if entry.expires_at else None,
-        "expired": _expired(entry),
-    }
-
-
-def _change_row(change: Change) -> dict[str, Any]:
-    return {
-        "position": change.position,
-        "at": change.at.isoformat(),
-        "who": change.who,
-        "why": change.why,
-        "action": str(change.action),
-        "entry": _entry_row(change.entry),
-    }
-
-
-def _expired(entry: Entry) -> bool:
-    return entry.expires_at is not None and entry.expires_at <= datetime.now(UTC)
-
-
-def _print_tables(number: str, entries: tuple[Entry, ...], history: tuple[Change, ...]) -> None:
-    from rich.console import Console  # noqa: PLC0415 - only `show` pays for it
-    from rich.table import Table  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
-
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=10_000)  # for a file or a pager: a line a row
-    if not history and not entries:
-        console.print(f"{number}: on no internal list, and never was", markup=False, highlight=False)
-        return
-    in_force = Table(title=f"{number}: entries", title_justify="left")
-    for heading in ("entry", "number", "category", "binds", "expires", "reason", "source"):
-        in_force.add_column(heading, overflow="fold")
-    for entry in entries:
-        expires = "never" if entry.expires_at is None else _local(entry.expires_at)
-        if _expired(entry):
-            expires += " (expired)"
-        cells = [str(entry.id), entry.number, entry.category, _binds(entry), expires]
-        cells += [entry.reason, entry.source]
-        in_force.add_row(*(Text(one_line(cell)) for cell in cells))
-    changes = Table(title="history", title_justify="left")
-    for heading in ("position", "at", "who", "did", "entry", "why"):
-        changes.add_column(heading, overflow="fold")
-    for change in history:
-        entry = change.entry
-        told = f"{entry.id}: {entry.category}, {_binds(entry)}"
-        cells = [str(change.position), _local(change.at), change.who, str(change.action), told, change.why]
-        changes.add_row(*(Text(one_line(cell)) for cell in cells))
-    if entries:
-        console.print(in_force)
-    else:
-        console.print(f"{number}: on no internal list now", markup=False, highlight=False)
-    if history:
-        console.print(changes)

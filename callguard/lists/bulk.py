@@ -1,4 +1,5 @@
-"""Many entries at once: checked rows wait in a temporary file, and are written in short transactions.
+"""Many entries or exemptions at once: checked rows wait in a temporary file, and are written in short
+transactions.
 
 All of it blocks, and raises SqlError.
 """
@@ -21,25 +22,23 @@ from callguard.lists.entryfiles.checked import Row
 from callguard.lists.entryfiles.export import Kept
 from callguard.lists.model import Action
 from callguard.lists.tables import changes, entries
-from callguard.screening.model import Entry
+from callguard.lists.words import ENTRIES, IN_FORCE, WORD, word_of
+from callguard.screening.model import ExemptionKind
 from callguard.screening.patterns import shape_of, shape_text
 
 BATCH = 500
 """Rows of one transaction: other writers wait some milliseconds for it."""
 _PAGE = 2000
 
-_COLUMNS = (
-    *("number", "category", "project", "reason", "source"),
-    *("added_by", "added_at", "expires_at", "shape"),
+_COLUMNS = (*Row._fields, "shape")
+_SAID = tuple(
+    # Instants as they are stored: to build datetimes takes longer than to read them.
+    sa.type_coerce(column, sa.BigInteger()) if isinstance(column.type, UtcTime) else column
+    for column in (entries.c[name] for name in Row._fields if name not in {"added_by", "added_at"})
 )
-_SAID = (
-    *(entries.c[name] for name in ("number", "category", "project", "reason", "source")),
-    # As it is stored: to build datetimes takes longer than to read them.
-    sa.type_coerce(entries.c.expires_at, sa.BigInteger()),
-)
-"""What two entries that say the very same have in common."""
+"""What two words that say the very same have in common."""
 
-_Said = tuple[str, str, str | None, str, str, int | None]
+_Said = tuple[str | int | None, ...]
 _Values = tuple[str | int | None, ...]
 
 
@@ -114,9 +113,9 @@ def _temporary() -> Iterator[None]:
 
 
 def add_rows(engine: sa.Engine, rows: Sequence[Row], *, who: str, why: str, now: datetime) -> int:
-    """Add entries in one transaction, each with its row in the change log; how many are new.
+    """Add entries and exemptions in one transaction, each with its row in the change log; how many are new.
 
-    A row that says the very same as an entry in force, or as a row before it, is passed over. `who` and `why`
+    A row that says the very same as one in force, or as a row before it, is passed over. `who` and `why`
     are the change log's, `now` (aware) is the instant of the change.
     """
     with ordered_write(engine) as connection:
@@ -144,7 +143,7 @@ def add_rows(engine: sa.Engine, rows: Sequence[Row], *, who: str, why: str, now:
 
 
 def count_new(engine: sa.Engine, rows: Sequence[Row]) -> int:
-    """How many entries add_rows would add now. Writes nothing."""
+    """How many rows add_rows would add now. Writes nothing."""
     with snapshot(engine) as connection:
         return len(_new(connection, rows))
 
@@ -162,45 +161,63 @@ def kept_entries(
     Those of one project or category only, if that is given; an empty `project` means those that bind the
     whole company. `everything`: also what is removed or expired.
     """
-    wanted = []
-    if project is not None:
-        wanted.append(entries.c.project == project if project else entries.c.project.is_(None))
+    wanted: list[sa.ColumnElement[bool]] = [ENTRIES]
     if category is not None:
         wanted.append(entries.c.category == category)
+    return _kept(engine, wanted, now=now, project=project, everything=everything)
+
+
+def kept_exemptions(
+    engine: sa.Engine,
+    *,
+    now: datetime,
+    project: str | None = None,
+    kind: ExemptionKind | None = None,
+    everything: bool = False,
+) -> Iterator[Kept]:
+    """The exemptions in force at `now` (aware), as kept_entries has entries; of one kind only, if that is
+    given."""
+    wanted = [sa.not_(ENTRIES) if kind is None else entries.c.exemption == str(kind)]
+    return _kept(engine, wanted, now=now, project=project, everything=everything)
+
+
+def _kept(
+    engine: sa.Engine,
+    wanted: list[sa.ColumnElement[bool]],
+    *,
+    now: datetime,
+    project: str | None,
+    everything: bool,
+) -> Iterator[Kept]:
+    if project is not None:
+        wanted.append(entries.c.project == project if project else entries.c.project.is_(None))
     if not everything:
-        wanted.append(entries.c.removed_at.is_(None))
+        wanted.append(IN_FORCE)
         wanted.append(sa.or_(entries.c.expires_at.is_(None), entries.c.expires_at > now))
-    shown = [column for column in entries.c if column.name not in {"removed_at", "shape"}]
-    page = sa.select(*shown, entries.c.removed_at).where(*wanted).order_by(entries.c.id).limit(_PAGE)
+    page = sa.select(*WORD, entries.c.removed_at).where(*wanted).order_by(entries.c.id).limit(_PAGE)
     last = 0
     with snapshot(engine) as connection:
         while rows := connection.execute(page.where(entries.c.id > last)).all():
-            for *values, removed_at in rows:
-                yield Kept(Entry(*values), removed_at)
+            for row in rows:
+                yield Kept(word_of(row), row.removed_at)
             last = rows[-1].id
 
 
 def _new(connection: sa.Connection, rows: Iterable[Row]) -> list[Row]:
     wanted: dict[_Said, Row] = {}
     for row in rows:
-        wanted.setdefault(_said(row), row)
+        wanted.setdefault(row.said, row)
     numbers = sorted({row.number for row in wanted.values()})
-    found = connection.execute(
-        sa.select(*_SAID).where(entries.c.number.in_(numbers), entries.c.removed_at.is_(None))
-    )
+    found = connection.execute(sa.select(*_SAID).where(entries.c.number.in_(numbers), IN_FORCE))
     for there in found:
         wanted.pop(tuple(there), None)
     return list(wanted.values())
 
 
-def _said(row: Row) -> _Said:
-    return row.number, row.category, row.project, row.reason, row.source, row.expires_at
-
-
 def _values(row: Row, now: int) -> _Values:
     shape = shape_of(row.number) if row.number[-1] in "*X" else None
-    added_at = now if row.added_at is None else row.added_at
-    return (*row[:6], added_at, row.expires_at, None if shape is None else shape_text(shape))
+    values = row if row.added_at is not None else row._replace(added_at=now)
+    return (*values, None if shape is None else shape_text(shape))
 
 
 def _insert(connection: sa.Connection, values: list[_Values]) -> None:

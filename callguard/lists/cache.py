@@ -18,8 +18,8 @@ from callguard.lists.blocks import BadBlock
 from callguard.lists.connection import UP_REMEDY, Client, Script, bounded, memory_of
 from callguard.lists.hits import Questions
 from callguard.lists.loading import Blocks, Build, Loader, lost
-from callguard.lists.model import Catalogue, Mark, RegistryList
-from callguard.screening.model import Entry, Hits
+from callguard.lists.model import Catalogue, Mark, RegistryList, Word
+from callguard.screening.model import Entry, Exemption, Hits
 
 _ROUNDS = 3
 """How often a look-up begins again because the catalogue changed: between two of them a list must have been
@@ -186,9 +186,9 @@ class ListCache:
             return following.decode(), [name.decode(errors="backslashreplace") for name in names]
 
     async def apply(
-        self, found: bytes, mark: Mark, catalogue: Catalogue, entries: Mapping[str, tuple[Entry, ...]]
+        self, found: bytes, mark: Mark, catalogue: Catalogue, words: Mapping[str, tuple[Word, ...]]
     ) -> Applied:
-        """Replace the entries of some numbers and patterns, and put catalogue and head, in one step.
+        """Replace the words of some numbers and patterns, and put catalogue and head, in one step.
 
         Does nothing if the head is no longer as it was found, or if a generation of the catalogue is not
         loaded. Raises CacheError.
@@ -202,8 +202,8 @@ class ListCache:
         ]
         for registry in loaded:
             values += [codec.loaded_field(registry.key), registry.blocks]
-        for number, of_number in entries.items():
-            values += [codec.number_field(number), codec.encode_entries(of_number) if of_number else b""]
+        for number, of_number in words.items():
+            values += [codec.number_field(number), codec.encode_words(of_number) if of_number else b""]
         async with bounded(self._patience):
             return Applied(await self._apply.run(self._client, [self._key], values))
 
@@ -311,6 +311,7 @@ def _hits(
 ) -> Hits:
     """What the values of the fields say."""
     entries: list[Entry] = []
+    exemptions: list[Exemption] = []
     blocks: list[bytes | None] = []
     several = False
     for field, value in zip(fields, values, strict=True):
@@ -318,7 +319,11 @@ def _hits(
             blocks.append(value)
         elif value is not None:
             several = bool(entries)
-            entries += codec.decode_entries(f"+{field[2:]}", value)
+            for word in codec.decode_words(f"+{field[2:]}", value):
+                if isinstance(word, Entry):
+                    entries.append(word)
+                else:
+                    exemptions.append(word)
     if several:
         entries.sort(key=lambda entry: entry.id)
     return Hits(
@@ -326,4 +331,5 @@ def _hits(
         position=mark.position,
         origin="redis",
         registries=questions.hits(number, blocks),
+        exemptions=tuple(exemptions),
     )

@@ -4,14 +4,16 @@ The hash (its key is the setting redis.key) has:
 
     head                    [layout, database id, position, microseconds, tag]   the version of all lists
     catalogue               [tag, shapes, registries]   what there is to look a number up in
-    n:<digits>              [entry, ...]   one field for each number that has entries; E.164 without +
+    n:<digits>              [word, ...]   one field for each number with entries or exemptions; without +
     n:<pattern>             the same for a pattern, such as n:6221* or n:1201XXXXXXX
     b:<key>:<block>         the numbers of one block of a registry list's generation, as blocks.py writes them
     g:<key>                 how many blocks the generation has; there only once all of them are
     t:<key>:<random>        how many batches of it a loader has sent, while it loads (loading.py)
 
-as JSON (but for the blocks), an entry as [id, category, project, reason, source, added by, added at, expires
-at], with instants in microseconds since 1970 and null for none. One HMGET reads the head and all that may
+as JSON (but for the blocks). A word is an entry, [id, category, project, reason, source, added by, added at,
+expires at, purposes], or an exemption, [id, kind, project, evidence, source, added by, added at, expires at,
+purposes, starts at, reference, once]: told apart by their lengths. Instants are microseconds since 1970, null
+is none, purposes have a space between them. One HMGET reads the head and all that may
 speak of a number in one instant, so that they belong together. The catalogue is read only when the head's tag
 is another than that of the catalogue that the reader knows. A number with no field is not on an internal
 list, one with no block not on that registry list, provided that the head is to be trusted; a field that
@@ -35,11 +37,11 @@ from typing import Any
 import orjson
 
 from callguard.database import from_microseconds, microseconds
-from callguard.lists.model import Catalogue, Mark, RegistryList
-from callguard.screening.model import Entry
+from callguard.lists.model import Catalogue, Mark, RegistryList, Word
+from callguard.screening.model import Entry, Exemption, ExemptionKind
 from callguard.screening.patterns import Shape, patterns_for, shape_from, shape_text
 
-LAYOUT = 2
+LAYOUT = 3
 HEAD = "head"
 CATALOGUE = "catalogue"
 
@@ -52,7 +54,10 @@ _ENTRY_TYPES: tuple[tuple[type, ...], ...] = (
     (str,),
     (int,),
     (int, NoneType),
+    (str,),
 )
+_EXEMPTION_TYPES: tuple[tuple[type, ...], ...] = (*_ENTRY_TYPES, (int,), (str,), (bool,))
+_KINDS = {str(kind): kind for kind in ExemptionKind}
 
 
 class Undecodable(ValueError):
@@ -145,39 +150,58 @@ def _registry(*values: Any) -> RegistryList:
     )
 
 
-def entry_fields(number: str, shapes: Sequence[Shape]) -> list[str]:
-    """The fields of the entries that may speak of an E.164 number: its own, and those of its patterns."""
+def word_fields(number: str, shapes: Sequence[Shape]) -> list[str]:
+    """The fields of the words that may speak of an E.164 number: its own, and those of its patterns."""
     fields = [number_field(number)]
     if shapes:
         fields += map(number_field, patterns_for(number, shapes))
     return fields
 
 
-def encode_entries(entries: Sequence[Entry]) -> bytes:
-    """Write the entries of one number; at least one."""
+def encode_words(words: Sequence[Word]) -> bytes:
+    """Write the entries and exemptions of one number; at least one."""
     return orjson.dumps(
-        [
-            [
-                entry.id,
-                entry.category,
-                entry.project,
-                entry.reason,
-                entry.source,
-                entry.added_by,
-                microseconds(entry.added_at),
-                None if entry.expires_at is None else microseconds(entry.expires_at),
-            ]
-            for entry in entries
-        ]
+        [_entry_row(word) if isinstance(word, Entry) else _exemption_row(word) for word in words]
     )
 
 
-def decode_entries(number: str, raw: bytes) -> tuple[Entry, ...]:
+def decode_words(number: str, raw: bytes) -> tuple[Word, ...]:
     """Read the field of an E.164 number or a pattern. Raises Undecodable unless all is as it should be."""
     rows = _loads(raw)
     if not isinstance(rows, list) or not rows:
-        raise Undecodable("not a list of entries")
-    return tuple(_entry(number, row) for row in rows)
+        raise Undecodable("not a list of words")
+    return tuple(_word(number, row) for row in rows)
+
+
+def _entry_row(entry: Entry) -> list[Any]:
+    return [
+        entry.id,
+        entry.category,
+        entry.project,
+        entry.reason,
+        entry.source,
+        entry.added_by,
+        microseconds(entry.added_at),
+        None if entry.expires_at is None else microseconds(entry.expires_at),
+        " ".join(entry.purposes),
+    ]
+
+
+def _exemption_row(exemption: Exemption) -> list[Any]:
+    return [
+        exemption.id,
+        str(exemption.kind),
+        exemption.project,
+        exemption.evidence,
+        exemption.source,
+        exemption.added_by,
+        microseconds(exemption.added_at),
+        None if exemption.expires_at is None else microseconds(exemption.expires_at),
+        " ".join(exemption.purposes),
+        microseconds(exemption.starts_at),
+        exemption.reference,
+        exemption.once,
+    ]
 
 
 def _loads(raw: bytes) -> Any:
@@ -187,12 +211,19 @@ def _loads(raw: bytes) -> Any:
         raise Undecodable(f"not JSON: {error}") from error
 
 
-def _entry(number: str, row: Any) -> Entry:
-    if not isinstance(row, list) or len(row) != len(_ENTRY_TYPES):
-        raise Undecodable("not an entry")
-    if not all(type(value) in allowed for value, allowed in zip(row, _ENTRY_TYPES, strict=True)):
-        raise Undecodable("a value of an entry has the wrong type")
-    identity, category, project, reason, source, added_by, added_at, expires_at = row
+def _word(number: str, row: Any) -> Word:
+    if not isinstance(row, list):
+        raise Undecodable("not a word")
+    if len(row) == len(_ENTRY_TYPES):
+        return _entry(number, row)
+    if len(row) == len(_EXEMPTION_TYPES):
+        return _exemption(number, row)
+    raise Undecodable("neither an entry nor an exemption")
+
+
+def _entry(number: str, row: list[Any]) -> Entry:
+    _check_types(row, _ENTRY_TYPES)
+    identity, category, project, reason, source, added_by, added_at, expires_at, purposes = row
     return Entry(
         id=identity,
         number=number,
@@ -203,7 +234,36 @@ def _entry(number: str, row: Any) -> Entry:
         added_by=added_by,
         added_at=_instant(added_at),
         expires_at=None if expires_at is None else _instant(expires_at),
+        purposes=tuple(purposes.split()),
     )
+
+
+def _exemption(number: str, row: list[Any]) -> Exemption:
+    _check_types(row, _EXEMPTION_TYPES)
+    identity, kind, project, evidence, source, added_by, added_at, expires_at, purposes, *rest = row
+    starts_at, reference, once = rest
+    if kind not in _KINDS:
+        raise Undecodable("no kind of exemption")
+    return Exemption(
+        id=identity,
+        number=number,
+        kind=_KINDS[kind],
+        project=project,
+        purposes=tuple(purposes.split()),
+        evidence=evidence,
+        reference=reference,
+        source=source,
+        added_by=added_by,
+        added_at=_instant(added_at),
+        starts_at=_instant(starts_at),
+        expires_at=None if expires_at is None else _instant(expires_at),
+        once=once,
+    )
+
+
+def _check_types(row: list[Any], types: tuple[tuple[type, ...], ...]) -> None:
+    if not all(type(value) in allowed for value, allowed in zip(row, types, strict=True)):
+        raise Undecodable("a value of a word has the wrong type")
 
 
 def _instant(count: int) -> datetime:

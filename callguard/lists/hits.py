@@ -32,7 +32,7 @@ class Questions:
     def fields(self, number: str) -> list[str]:
         """The fields of everything that may speak of an E.164 number: its own, those of its patterns, and its
         blocks in the registry lists that concern it and have a generation, in the catalogue's order."""
-        fields = codec.entry_fields(number, self.catalogue.shapes)
+        fields = codec.word_fields(number, self.catalogue.shapes)
         digits = int(number[1:])
         for _, code, size, prefix, _, _ in self._lists:
             if size and number.startswith(code, 1):

@@ -15,7 +15,7 @@ from redis.typing import EncodableT
 from callguard.errors import CacheCold, CacheError
 from callguard.lists import codec
 from callguard.lists.connection import Client, Script, bounded
-from callguard.screening.model import Entry
+from callguard.lists.model import Word
 
 Blocks = Iterable[Sequence[tuple[int, bytes]]] | AsyncIterable[Sequence[tuple[int, bytes]]]
 """Blocks of one generation, as (block, bytes), in chunks of any size."""
@@ -153,12 +153,12 @@ class Build:
         counter = codec.counter_field("build", secrets.token_hex(8))
         self.pouring = Pouring(client, self.key, counter, timeout=timeout, lifetime=_BUILD_SECONDS)
 
-    async def add(self, entries: Mapping[str, tuple[Entry, ...]]) -> None:
-        """Put the entries of some numbers and patterns, or that there are none, in place of those that they
+    async def add(self, words: Mapping[str, tuple[Word, ...]]) -> None:
+        """Put the words of some numbers and patterns, or that there are none, in place of those that they
         had. Raises CacheError."""
         await self.pouring.pour(
-            (codec.number_field(number), codec.encode_entries(of_number) if of_number else b"")
-            for number, of_number in entries.items()
+            (codec.number_field(number), codec.encode_words(of_number) if of_number else b"")
+            for number, of_number in words.items()
         )
 
     async def add_blocks(self, key: str, chunk: Sequence[tuple[int, bytes]]) -> None:

@@ -1,12 +1,13 @@
-"""The words of the lists as types, and what a new entry may hold. Pure."""
+"""The words of the lists as types, and what a new entry or exemption may hold. Pure."""
 
 import re
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 
 from callguard.errors import InputError
-from callguard.screening.model import Category, Entry
+from callguard.screening.model import Category, Entry, Exemption, ExemptionKind
 from callguard.screening.patterns import Shape, shape_of
 
 LONGEST_TEXT = 500
@@ -16,6 +17,15 @@ LONGEST_PROJECT = 100
 _E164 = re.compile(r"\+[1-9][0-9]{1,14}", re.ASCII)
 _CATEGORY = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", re.ASCII)
 _LONGEST_CATEGORY = 40
+_PURPOSE = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
+"""What the setting rules.purposes allows."""
+_MOST_PURPOSES = 50
+_SHORT_WINDOW = timedelta(hours=24)
+"""An override that is not for one call alone is in force no longer."""
+_CLOCKS_DIFFER = timedelta(minutes=5)
+
+Word = Entry | Exemption
+"""What can be said about a number: for these two share the table, the change log and the field in Redis."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +47,7 @@ class Mark:
 
 
 class Action(StrEnum):
-    """What a change did to an entry."""
+    """What a change did to an entry, an exemption or a registry list."""
 
     ADD = "add"
     REMOVE = "remove"
@@ -116,8 +126,8 @@ class Change:
     who: str
     why: str
     action: Action
-    entry: Entry
-    """The entry as it was added."""
+    word: Word
+    """The entry or exemption as it was added."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +143,8 @@ class NewEntry:
     source: str = ""
     expires_at: datetime | None = None
     """Aware."""
+    purposes: tuple[str, ...] = ()
+    """As read_purposes gives them; empty for those that the rules say of the category."""
 
     def __post_init__(self) -> None:
         if not _E164.fullmatch(self.number) and shape_of(self.number) is None:
@@ -150,13 +162,105 @@ class NewEntry:
         check_text("source", self.source)
         if self.project is not None:
             check_text("project", self.project, longest=LONGEST_PROJECT, required=True)
-        if self.expires_at is not None and self.expires_at.tzinfo is None:
-            raise InputError("a time without its zone", where="expires", allowed="a time with its zone")
+        check_purposes(self.purposes)
+        _check_zone("expires", self.expires_at)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewExemption:
+    """An exemption to be added. Raises InputError, naming the field, for what cannot be stored or used."""
+
+    number: str
+    """E.164 with the plus sign: a pattern cannot be exempt."""
+    kind: ExemptionKind
+    evidence: str
+    """What it rests on; of an override, its reason."""
+    added_by: str
+    starts_at: datetime
+    """Aware. When it was given."""
+    expires_at: datetime | None = None
+    """Aware."""
+    project: str | None = None
+    purposes: tuple[str, ...] = ()
+    """As read_purposes gives them; empty for those that the rules say of the kind."""
+    reference: str = ""
+    """Where the evidence is found: a recording, a form, a ticket."""
+    source: str = ""
+    once: bool = False
+    """Used up by the first call that needs it; of an override only."""
+
+    def __post_init__(self) -> None:
+        if not _E164.fullmatch(self.number):
+            raise InputError(
+                "not one telephone number", where="number", allowed="E.164, such as +6281234567890"
+            )
+        check_text("by", self.added_by, required=True)
+        check_text("evidence", self.evidence, required=True)
+        check_text("reference", self.reference)
+        check_text("source", self.source)
+        if self.project is not None:
+            check_text("project", self.project, longest=LONGEST_PROJECT, required=True)
+        check_purposes(self.purposes)
+        _check_zone("starts", self.starts_at)
+        _check_zone("expires", self.expires_at)
+        if self.expires_at is not None and self.expires_at <= self.starts_at:
+            raise InputError("its end is not after its start", where="expires", allowed="a later time")
+        if self.kind is ExemptionKind.OVERRIDE:
+            self._check_override()
+        elif self.once:
+            raise InputError("not an override", where="once", allowed="only for an override")
+
+    def _check_override(self) -> None:
+        short = self.expires_at is not None and self.expires_at - self.starts_at <= _SHORT_WINDOW
+        if not self.once and not short:
+            raise InputError(
+                "an override for longer than a day",
+                where="expires",
+                allowed="for one call (--once), or an end within 24 hours of its start",
+            )
+
+    def check_given(self, now: datetime) -> None:
+        """Refuse what is said to have been given after `now` (aware): it would beat every opt-out until then.
+
+        An override may start later. Raises InputError.
+        """
+        if self.kind is not ExemptionKind.OVERRIDE and self.starts_at > now + _CLOCKS_DIFFER:
+            raise InputError("given in the future", where="starts", allowed="a time that has been")
 
 
 def generation_key(identity: int, token: str) -> str:
     """The name by which Redis knows a generation."""
     return f"{identity}-{token}"
+
+
+def read_purposes(text: str, known: Collection[str]) -> tuple[str, ...]:
+    """The purposes of a text that has commas or spaces between them, sorted, each once; empty for blank text.
+
+    Raises InputError for a word that is not among the known: it would bind or exempt no call at all.
+    """
+    words = sorted(set(text.replace(",", " ").split()))
+    for word in words:
+        if word not in known:
+            raise InputError(
+                f"{word[:40]!a} is no purpose", where="purposes", allowed=", ".join(sorted(known))
+            )
+    check_purposes(words)
+    return tuple(words)
+
+
+def check_purposes(purposes: Iterable[str]) -> None:
+    """Refuse what no purposes of an entry can be: not words, unsorted, too many. Raises InputError."""
+    words = list(purposes)
+    for word in words:
+        if not _PURPOSE.fullmatch(word):
+            raise InputError("not a purpose", where="purposes", allowed="words of letters, digits, . _ and -")
+    if words != sorted(set(words)) or len(words) > _MOST_PURPOSES:
+        raise InputError("purposes out of order, or too many", where="purposes", allowed="each once, sorted")
+
+
+def _check_zone(field: str, at: datetime | None) -> None:
+    if at is not None and at.tzinfo is None:
+        raise InputError("a time without its zone", where=field, allowed="a time with its zone")
 
 
 def check_text(field: str, text: str, *, longest: int = LONGEST_TEXT, required: bool = False) -> None:

@@ -16,7 +16,7 @@ from callguard.lists.model import Mark, RegistryList
 from callguard.lists.store import ListStore
 from callguard.lists.sync import Synchroniser
 from callguard.lists.threads import SqlThreads
-from callguard.screening.model import Hits
+from callguard.screening.model import Exemption, Hits
 
 POLL_SECONDS = 0.25
 """How soon a change is noticed that its writer could not bring to Redis."""
@@ -99,7 +99,7 @@ class GuardedLists:
 
         Takes at most Redis's timeout and SQL's. Raises SqlError when neither could answer.
         """
-        if self._state is not CacheState.UNREACHABLE and self._newest is not None:
+        if self.reaches_redis and self._newest is not None:
             try:
                 return await self._from_redis(number, self._newest)
             except CacheCold as error:
@@ -115,6 +115,15 @@ class GuardedLists:
             raise
         self._answers["sql"] += 1
         return hits
+
+    async def use_override(self, exemption: Exemption, decision_id: str) -> bool:
+        """Use an override for one call up, for the call of this decision; True for the one that got it.
+
+        It is gone from SQL when this returns, and from Redis soon after; a call that still finds it there is
+        told False here. Takes at most SQL's timeout. Raises SqlError: then nobody knows whether it is gone,
+        and the call is to be screened without it.
+        """
+        return await self._threads.run(partial(self._store.use_override, exemption, decision_id))
 
     async def run(self) -> NoReturn:
         """Watch SQL's mark and keep Redis equal to SQL, until cancelled."""
@@ -142,6 +151,11 @@ class GuardedLists:
             rebuilds=self._rebuilds,
             registries=self._registries,
         )
+
+    @property
+    def reaches_redis(self) -> bool:
+        """Redis answered when it was last asked."""
+        return self._state is not CacheState.UNREACHABLE
 
     async def _from_redis(self, number: str, newest: Mark) -> Hits:
         mark, hits = await self._cache.lookup(number)

@@ -1,13 +1,12 @@
-"""The lists in SQL, the truth: the internal lists' entries, and what every list says about a number.
+"""The lists in SQL, the truth: internal entries, exemptions, and what every list says about a number.
 
 Every write adds to the change log in its own transaction. All of it blocks, and raises SqlError; asyncio code
 calls it through SqlThreads.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -17,26 +16,37 @@ from callguard.errors import SqlError
 from callguard.lists.blocks import BadBlock
 from callguard.lists.blockstore import BlockStore
 from callguard.lists.hits import Questions
-from callguard.lists.model import Action, Catalogue, Change, Mark, NewEntry, RegistryList, generation_key
+from callguard.lists.model import (
+    Action,
+    Catalogue,
+    Change,
+    Mark,
+    NewEntry,
+    NewExemption,
+    RegistryList,
+    Word,
+    generation_key,
+)
 from callguard.lists.tables import blocks, changes, entries, generations, registries
-from callguard.screening.model import Entry, Hits, RegistryHit
-from callguard.screening.patterns import patterns_for, shape_from, shape_of, shape_text
+from callguard.lists.words import ENTRIES, IN_FORCE, WORD, add_word, remove_words, word_of
+from callguard.screening.model import Entry, Exemption, ExemptionKind, Hits, RegistryHit
+from callguard.screening.patterns import patterns_for, shape_from
 
-Entries = Mapping[str, tuple[Entry, ...]]
-"""Number or pattern -> its entries in force, expired ones too, in the order of their ids; empty if there are
-none."""
+Words = Mapping[str, tuple[Word, ...]]
+"""Number or pattern -> its entries and exemptions in force, expired ones too, in the order of their ids;
+empty if there are none."""
 
-_NOT_OF_ENTRIES = {"removed_at", "shape", "purposes", "exemption", "starts_at", "reference", "once"}
-_ENTRY = tuple(column for column in entries.c if column.name not in _NOT_OF_ENTRIES)
-_IN_FORCE = entries.c.removed_at.is_(None)
+GUARD = "guard"
+"""Who uses an override up, in the change log."""
+
 _MARK = sa.select(
     sa.select(meta.c.value).where(meta.c.key == "database").scalar_subquery(),
     sa.select(changes.c.position).order_by(changes.c.position.desc()).limit(1).scalar_subquery(),
     sa.select(changes.c.at).order_by(changes.c.position.desc()).limit(1).scalar_subquery(),
 )
 _OF_NUMBERS = (
-    sa.select(*_ENTRY)
-    .where(entries.c.number.in_(sa.bindparam("of", expanding=True)), _IN_FORCE)
+    sa.select(*WORD)
+    .where(entries.c.number.in_(sa.bindparam("of", expanding=True)), IN_FORCE)
     .order_by(entries.c.id)
 )
 _REGISTRIES: sa.Select[Any] = (
@@ -61,7 +71,7 @@ _REGISTRIES: sa.Select[Any] = (
     .where(registries.c.dropped_at.is_(None))
     .order_by(registries.c.id)
 )
-_SHAPES = sa.select(entries.c.shape).where(entries.c.shape.is_not(None), _IN_FORCE).distinct()
+_SHAPES = sa.select(entries.c.shape).where(entries.c.shape.is_not(None), IN_FORCE).distinct()
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +80,8 @@ class Delta:
 
     mark: Mark
     """The mark that one arrives at. It is the newest, unless `more`."""
-    entries: Entries
-    """Every number and pattern that changed, with its entries as they are now: never older than `mark`."""
+    words: Words
+    """Every number and pattern that changed, with its words as they are now: never older than `mark`."""
     catalogue: Catalogue
     """As it is now, likewise."""
     more: bool
@@ -102,32 +112,17 @@ class ListStore:
 
         Returns the entry in force, and whether it is new.
         """
-        values = {
-            "number": new.number,
-            "category": new.category,
-            "project": new.project,
-            "reason": new.reason,
-            "source": new.source,
-            "expires_at": new.expires_at,
-        }
-        same = sa.select(*_ENTRY).where(
-            _IN_FORCE, *(entries.c[name] == value for name, value in values.items())
-        )
         with ordered_write(self._engine) as connection:
-            found = connection.execute(same.order_by(entries.c.id)).first()
-            if found is not None:
-                return Entry(**found._mapping), False
-            at = datetime.now(UTC)
-            shape = shape_of(new.number)
-            values |= {
-                "added_by": new.added_by,
-                "added_at": at,
-                "shape": None if shape is None else shape_text(shape),
-            }
-            row = connection.execute(entries.insert().values(values).returning(*_ENTRY)).one()
-            entry = Entry(**row._mapping)
-            _log(connection, Action.ADD, [entry], at=at, who=new.added_by, why=new.reason)
-            return entry, True
+            entry, added = add_word(connection, new, why=new.reason)
+            assert isinstance(entry, Entry)  # noqa: S101
+            return entry, added
+
+    def add_exemption(self, new: NewExemption) -> tuple[Exemption, bool]:
+        """Add an exemption, likewise."""
+        with ordered_write(self._engine) as connection:
+            exemption, added = add_word(connection, new, why=new.evidence)
+            assert isinstance(exemption, Exemption)  # noqa: S101
+            return exemption, added
 
     def remove(
         self, number: str, *, by: str, why: str, project: str | None = None, category: str | None = None
@@ -135,20 +130,51 @@ class ListStore:
         """Take the number's entries out of force, of one project (or category) only, if that is given.
 
         An empty `project` means the entries that bind the whole company. They stay in the database, as
-        history. Returns what was in force until now.
+        history. Returns what was in force until now. Exemptions are not touched.
         """
-        wanted = [entries.c.number == number, _IN_FORCE]
-        if project is not None:
-            wanted.append(entries.c.project == (project or None))
+        wanted = [entries.c.number == number, ENTRIES, *_of_project(project)]
         if category is not None:
             wanted.append(entries.c.category == category)
         with ordered_write(self._engine) as connection:
-            rows = connection.execute(sa.select(*_ENTRY).where(*wanted).order_by(entries.c.id)).all()
-            removed = tuple(Entry(**row._mapping) for row in rows)
-            at = datetime.now(UTC)
-            connection.execute(entries.update().where(*wanted).values(removed_at=at))
-            _log(connection, Action.REMOVE, removed, at=at, who=by, why=why)
-            return removed
+            removed = remove_words(connection, wanted, who=by, why=why)
+        return tuple(word for word in removed if isinstance(word, Entry))
+
+    def end_exemptions(
+        self,
+        number: str,
+        *,
+        by: str,
+        why: str,
+        project: str | None = None,
+        kind: ExemptionKind | None = None,
+        ids: Collection[int] | None = None,
+    ) -> tuple[Exemption, ...]:
+        """Take the number's exemptions out of force, of one project (or kind, or of some ids) only, as
+        `remove` does."""
+        wanted = [entries.c.number == number, sa.not_(ENTRIES), *_of_project(project)]
+        if ids is not None:
+            wanted.append(entries.c.id.in_(ids))
+        if kind is not None:
+            wanted.append(entries.c.exemption == str(kind))
+        with ordered_write(self._engine) as connection:
+            ended = remove_words(connection, wanted, who=by, why=why)
+        return tuple(word for word in ended if isinstance(word, Exemption))
+
+    def use_override(self, override: Exemption, decision_id: str) -> bool:
+        """Take an override for one call out of force, for the call of this decision.
+
+        True for the one caller that got it; False if it is not in force any more.
+        """
+        # Not the id alone: a database that was restored from a backup gives an id again.
+        wanted = [
+            entries.c.id == override.id,
+            entries.c.number == override.number,
+            entries.c.exemption == str(ExemptionKind.OVERRIDE),
+            entries.c.added_at == override.added_at,
+            entries.c.once,
+        ]
+        with ordered_write(self._engine) as connection:
+            return bool(remove_words(connection, wanted, who=GUARD, why=decision_id))
 
     def mark(self) -> Mark:
         """The version of the lists now."""
@@ -168,29 +194,33 @@ class ListStore:
     def lookup(self, number: str) -> Hits:
         """What all lists say about a number (E.164), and the version of the lists that says it.
 
-        The entries in force of the number and of every pattern that it matches, in the order of their ids.
+        The entries in force of the number and of every pattern that it matches, and the number's exemptions,
+        each in the order of their ids.
         """
         with snapshot(self._engine) as connection:
             mark = _mark(connection)
             catalogue = self._catalogue(connection, mark)
             of = [number, *patterns_for(number, catalogue.shapes)]
-            found = connection.execute(_OF_NUMBERS, {"of": of}).all()
+            found = [word_of(row) for row in connection.execute(_OF_NUMBERS, {"of": of})]
             return Hits(
-                entries=tuple(Entry(**row._mapping) for row in found),
+                entries=tuple(word for word in found if isinstance(word, Entry)),
                 position=mark.position,
                 origin="sql",
                 registries=_registry_hits(connection, number, catalogue),
+                exemptions=tuple(word for word in found if isinstance(word, Exemption)),
             )
 
-    def lookup_entries(self, numbers: Sequence[str]) -> tuple[Mark, Entries]:
-        """The version of the lists, and the entries in force of some numbers and patterns themselves."""
+    def lookup_words(self, numbers: Sequence[str]) -> tuple[Mark, Words]:
+        """The version of the lists, and the entries and exemptions in force of some numbers and patterns
+        themselves."""
         with snapshot(self._engine) as connection:
-            return _mark(connection), _entries(connection, numbers)
+            return _mark(connection), _words(connection, numbers)
 
     def history(self, number: str) -> tuple[Change, ...]:
-        """Every change that concerned the number's (or the pattern's) own entries, oldest first."""
+        """Every change that concerned the number's (or the pattern's) own entries and exemptions, oldest
+        first."""
         joined = changes.join(entries, changes.c.entry == entries.c.id)
-        chosen = sa.select(changes, *(column.label(f"entry_{column.name}") for column in _ENTRY))
+        chosen = sa.select(changes, *(column.label(f"word_{column.name}") for column in WORD))
         statement = chosen.select_from(joined).where(changes.c.number == number).order_by(changes.c.position)
         with snapshot(self._engine) as connection:
             rows = connection.execute(statement).mappings().all()
@@ -201,7 +231,7 @@ class ListStore:
                 who=row["who"],
                 why=row["why"],
                 action=Action(row["action"]),
-                entry=Entry(**{column.name: row[f"entry_{column.name}"] for column in _ENTRY}),
+                word=word_of([row[f"word_{column.name}"] for column in WORD]),
             )
             for row in rows
         )
@@ -223,34 +253,34 @@ class ListStore:
                 .limit(limit)
             ).all()
             if not rows:
-                return Delta(mark=now, entries={}, catalogue=self._catalogue(connection, now), more=False)
+                return Delta(mark=now, words={}, catalogue=self._catalogue(connection, now), more=False)
             last = rows[-1]
             arrived = Mark(now.database, last.position, microseconds(last.at))
             # A change to a registry list names no number.
             numbers = sorted({row.number for row in rows if row.number is not None})
             return Delta(
                 mark=arrived,
-                entries=_entries(connection, numbers),
+                words=_words(connection, numbers),
                 catalogue=self._catalogue(connection, now),
                 more=arrived != now,
             )
 
-    def chunk(self, after: str, limit: int = 2000) -> Entries:
-        """The entries in force of the next `limit` numbers and patterns after one of them (first: the empty
-        string), in the database's order; empty after the last."""
+    def chunk(self, after: str, limit: int = 2000) -> Words:
+        """The entries and exemptions in force of the next `limit` numbers and patterns after one of them
+        (first: the empty string), in the database's order; empty after the last."""
         following = (
             sa.select(entries.c.number)
-            .where(_IN_FORCE, entries.c.number > after)
+            .where(IN_FORCE, entries.c.number > after)
             .order_by(entries.c.number)
             .distinct()
             .limit(limit)
         )
         with snapshot(self._engine) as connection:
-            return _entries(connection, connection.execute(following).scalars().all())
+            return _words(connection, connection.execute(following).scalars().all())
 
     def count(self) -> int:
-        """How many numbers and patterns have entries in force."""
-        statement = sa.select(sa.func.count(entries.c.number.distinct())).where(_IN_FORCE)
+        """How many numbers and patterns have entries or exemptions in force."""
+        statement = sa.select(sa.func.count(entries.c.number.distinct())).where(IN_FORCE)
         with snapshot(self._engine) as connection:
             return int(connection.execute(statement).scalar_one())
 
@@ -322,21 +352,13 @@ def _blocks(wanted: Sequence[tuple[int, int]]) -> sa.Select[Any]:
     return sa.select(blocks.c.content, blocks.c.block, blocks.c.data).where(sa.or_(*places))
 
 
-def _entries(connection: sa.Connection, numbers: Sequence[str]) -> Entries:
-    found: dict[str, tuple[Entry, ...]] = dict.fromkeys(numbers, ())
+def _words(connection: sa.Connection, numbers: Sequence[str]) -> Words:
+    found: dict[str, tuple[Word, ...]] = dict.fromkeys(numbers, ())
     for row in connection.execute(_OF_NUMBERS, {"of": numbers}):
-        # By place, for a million of them: _ENTRY has the columns in the order of Entry's fields.
-        entry = Entry(*row)
-        found[entry.number] += (entry,)
+        word = word_of(row)
+        found[word.number] += (word,)
     return found
 
 
-def _log(
-    connection: sa.Connection, action: Action, changed: Sequence[Entry], *, at: datetime, who: str, why: str
-) -> None:
-    rows: list[dict[str, Any]] = [
-        {"at": at, "who": who, "why": why, "action": action, "entry": entry.id, "number": entry.number}
-        for entry in changed
-    ]
-    if rows:
-        connection.execute(changes.insert(), rows)
+def _of_project(project: str | None) -> list[sa.ColumnElement[bool]]:
+    return [] if project is None else [entries.c.project == (project or None)]

@@ -26,7 +26,7 @@ Progress = Callable[[int, int], None]
 class Synchroniser:
     """Brings the hash from whatever it is to what SQL holds.
 
-    Fields may for a moment be newer than the head says, never older: entries and catalogue are read from SQL
+    Fields may for a moment be newer than the head says, never older: words and catalogue are read from SQL
     after the mark that the head will show.
     """
 
@@ -54,7 +54,7 @@ class Synchroniser:
             if delta is None or delta.mark == mark:
                 return None if delta is None else mark
             # If another process was faster, the head has moved: look again.
-            applied = await self._cache.apply(found, delta.mark, delta.catalogue, delta.entries)
+            applied = await self._cache.apply(found, delta.mark, delta.catalogue, delta.words)
             if applied is Applied.NOT_LOADED:
                 if not load:
                     return None
@@ -77,10 +77,10 @@ class Synchroniser:
         build = self._cache.build()
         try:
             after = ""
-            while entries := await self._threads.run(partial(self._store.chunk, after)):
-                await build.add(entries)
-                *_, after = entries
-                done += len(entries)
+            while words := await self._threads.run(partial(self._store.chunk, after)):
+                await build.add(words)
+                *_, after = words
+                done += len(words)
                 if progress is not None:
                     progress(done, in_all)
             for registry in registries:
@@ -106,11 +106,11 @@ class Synchroniser:
             found = await self._cache.head()
             delta = await self._threads.run(partial(self._store.since, mark, self._step))
             while delta is not None and delta.more:
-                await build.add(delta.entries)
+                await build.add(delta.words)
                 delta = await self._threads.run(partial(self._store.since, delta.mark, self._step))
             if delta is None:
                 return False
-            await build.add(delta.entries)
+            await build.add(delta.words)
             mark = delta.mark
             for registry in delta.catalogue.registries:
                 if registry.generation and registry.key not in loaded:

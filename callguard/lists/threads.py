@@ -17,7 +17,8 @@ class SqlThreads:
     """Threads that run blocking questions.
 
     They are daemons, unlike those of concurrent.futures: a database that hangs must not keep the process from
-    ending. They therefore only read; a write that is cut off would leave its caller not knowing.
+    ending. They therefore only read; a write that is cut off would leave its caller not knowing. (The use of
+    an override may be: a call that does not know whether it got it goes on without it.)
     """
 
     def __init__(self, *, timeout: float, count: int = 4, waiting: int = 256) -> None:

@@ -10,7 +10,7 @@ from functools import partial
 from callguard.lists import codec
 from callguard.lists.cache import ListCache
 from callguard.lists.model import Catalogue, Mark, RegistryList
-from callguard.lists.store import Entries, Generations, ListStore
+from callguard.lists.store import Generations, ListStore, Words
 from callguard.lists.sync import Progress
 from callguard.lists.threads import SqlThreads
 
@@ -172,7 +172,7 @@ class _Comparison:
             suspects = [
                 number
                 for (number, entries), value in zip(expected.items(), values, strict=True)
-                if value != codec.encode_entries(entries)
+                if value != codec.encode_words(entries)
             ]
             if suspects and not await self._confirm_entries(suspects):
                 return
@@ -185,8 +185,8 @@ class _Comparison:
         if held is None:
             return False
         for number, value in zip(numbers, held.values, strict=True):
-            entries = held.entries[number]
-            expected = codec.encode_entries(entries) if entries else None
+            entries = held.words[number]
+            expected = codec.encode_words(entries) if entries else None
             self._compare(codec.number_field(number), value, expected, f"entries of {number}")
         return True
 
@@ -270,7 +270,7 @@ class _Comparison:
     async def _extra_numbers(self, numbers: Sequence[str]) -> bool:
         if not numbers:
             return True
-        _, entries = await self._threads.run(partial(self._store.lookup_entries, numbers))
+        _, entries = await self._threads.run(partial(self._store.lookup_words, numbers))
         suspects = [number for number, of_number in entries.items() if not of_number]
         return not suspects or await self._confirm_entries(suspects)
 
@@ -293,7 +293,7 @@ class _Comparison:
         while True:
             mark, catalogue = await self._threads.run(self._store.version)
             raw, *values = await self._cache.fields([codec.HEAD, *names])
-            at, entries = await self._threads.run(partial(self._store.lookup_entries, numbers))
+            at, entries = await self._threads.run(partial(self._store.lookup_words, numbers))
             head = _decoded(raw)
             if head is not None and mark == head.mark == at:
                 return _Held(values, entries, catalogue)
@@ -319,7 +319,7 @@ class _Held:
     """What both hold at one version of the lists."""
 
     values: Sequence[bytes | None]
-    entries: Entries
+    words: Words
     catalogue: Catalogue
 
 

@@ -1,6 +1,7 @@
-"""Change the internal lists: SQL first, then Redis; the change is in force when that is done."""
+"""Change the internal lists and exemptions: SQL first, then Redis; a change is in force then."""
 
 import asyncio
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
@@ -9,11 +10,11 @@ import redis.exceptions
 
 from callguard.errors import CacheError, SqlError
 from callguard.lists.cache import ListCache
-from callguard.lists.model import NewEntry
+from callguard.lists.model import NewEntry, NewExemption, Word
 from callguard.lists.store import ListStore
 from callguard.lists.sync import Synchroniser
 from callguard.lists.threads import SqlThreads
-from callguard.screening.model import Entry
+from callguard.screening.model import ExemptionKind
 
 
 class Reach(StrEnum):
@@ -33,8 +34,8 @@ class Reach(StrEnum):
 class Written:
     """What became of a change."""
 
-    entries: tuple[Entry, ...]
-    """Those added (or found there already), or those removed."""
+    words: tuple[Word, ...]
+    """The entries or exemptions added (or found there already), or those removed."""
     changed: bool
     """False if SQL had it so already."""
     reach: Reach
@@ -65,6 +66,27 @@ class ListWriter:
         )
         return await self._written(removed, changed=bool(removed))
 
+    async def add_exemption(self, new: NewExemption) -> Written:
+        """Add an exemption. Raises SqlError; then nothing is changed."""
+        exemption, added = await asyncio.to_thread(self._store.add_exemption, new)
+        return await self._written((exemption,), changed=added)
+
+    async def end_exemptions(
+        self,
+        number: str,
+        *,
+        by: str,
+        why: str,
+        project: str | None = None,
+        kind: ExemptionKind | None = None,
+        ids: Collection[int] | None = None,
+    ) -> Written:
+        """Take exemptions out of force, as ListStore.end_exemptions does. Raises SqlError, likewise."""
+        ended = await asyncio.to_thread(
+            partial(self._store.end_exemptions, number, by=by, why=why, project=project, kind=kind, ids=ids)
+        )
+        return await self._written(ended, changed=bool(ended))
+
     async def catch_up(self) -> tuple[Reach, str]:
         """Bring what is in SQL to Redis: how far it has come, and what happened to an unreachable Redis."""
         try:
@@ -73,9 +95,9 @@ class ListWriter:
             return self._unreached(error), str(error)
         return Reach.COLD if mark is None else Reach.EVERYWHERE, ""
 
-    async def _written(self, entries: tuple[Entry, ...], *, changed: bool) -> Written:
+    async def _written(self, words: tuple[Word, ...], *, changed: bool) -> Written:
         reach, why = await self.catch_up()
-        return Written(entries, changed=changed, reach=reach, why=why)
+        return Written(words, changed=changed, reach=reach, why=why)
 
     def _unreached(self, error: CacheError | SqlError) -> Reach:
         # A private Redis that runs but hangs gives a TimeoutError instead.

@@ -182,7 +182,7 @@ def test_every_added_entry_is_in_the_change_log_in_order(run: Run, engine: sa.En
     assert {(row.action, row.who, row.why) for row in logged} == {("add", "ani", "imported from dnc.csv")}
     assert len(logged) == 2500
     (change,) = ListStore(engine).history("+12015500007")
-    assert (change.who, change.entry.number) == ("ani", "+12015500007")
+    assert (change.who, change.word.number) == ("ani", "+12015500007")
 
 
 async def test_what_is_imported_is_in_redis_when_the_command_returns(

@@ -1,9 +1,9 @@
 """A record of a file becomes entries to add, or is refused with its reason. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import NamedTuple
 
 from callguard.database import from_microseconds, microseconds
@@ -12,8 +12,8 @@ from callguard.lists.entryfiles.columns import Columns, Role
 from callguard.lists.entryfiles.instants import days_after, instant
 from callguard.lists.entryfiles.records import Record
 from callguard.lists.entrynumbers import EntryNumbers
-from callguard.lists.model import NewEntry, check_text
-from callguard.screening.model import Category
+from callguard.lists.model import NewEntry, check_text, read_purposes
+from callguard.screening.model import Category, Purpose
 
 _ANY_NUMBER = "+6281234567890"
 _ABSENT = -1
@@ -21,18 +21,32 @@ _CLOCKS_DIFFER = timedelta(minutes=5)
 
 
 class Row(NamedTuple):
-    """An entry to add. Instants are microseconds since 1970, UTC."""
+    """An entry or an exemption to add, as the table has it. Instants are microseconds since 1970, UTC."""
 
     number: str
     """E.164, or a pattern."""
     category: str
+    """Empty for an exemption."""
     project: str | None
     reason: str
+    """Of an exemption, its evidence."""
     source: str
     added_by: str
     added_at: int | None
     """When it was added elsewhere; None for the moment of the import."""
     expires_at: int | None
+    purposes: str = ""
+    """With a space between them."""
+    exemption: str | None = None
+    """Its kind; None for an entry."""
+    starts_at: int | None = None
+    reference: str = ""
+    once: bool = False
+
+    @property
+    def said(self) -> tuple[str | int | None, ...]:
+        """All but who added it, and when."""
+        return (*self[:5], *self[7:])
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +79,13 @@ class Checker:
         now: datetime,
         days_from: date,
         width: int | None,
+        purposes: Collection[str] = frozenset(Purpose),
     ) -> None:
         """`now` is aware; days to an expiry are counted from `days_from`.
 
         `width`: how many columns the header has; a row that has more or fewer is refused, for its cells stand
         below other words than their own. None where there is no header: then a row may be shorter.
+        `purposes`: the words that are purposes.
         """
         self._own = columns.own
         self._numbers_at = columns.numbers
@@ -81,6 +97,7 @@ class Checker:
         self._latest = microseconds(now + _CLOCKS_DIFFER)
         self._days_from = days_from
         self._width = width
+        self._purposes = lru_cache(maxsize=1024)(partial(read_purposes, known=purposes))
 
     def rows(self, record: Record) -> tuple[list[Row], str]:
         """The entries of a record, and why it, or one of its numbers, is refused; empty if nothing is."""
@@ -94,6 +111,7 @@ class Checker:
         try:
             details = self._details(cells)
             added_at, expires_at = self._added_at(cells), self._expires_at(cells)
+            purposes = " ".join(self._purposes(cells[self._of[Role.PURPOSES]]))
         except InputError as error:
             return [], str(error)
         rows, why = [], ""
@@ -101,7 +119,7 @@ class Checker:
             if not cells[at] and len(self._numbers_at) > 1:
                 continue
             try:
-                rows.append(Row(self._numbers.read(cells[at]), *details, added_at, expires_at))
+                rows.append(Row(self._numbers.read(cells[at]), *details, added_at, expires_at, purposes))
             except InputError as error:
                 why = why or str(error)
         return rows, why or ("" if rows else "no number")

@@ -1,6 +1,6 @@
 """Read a whole file of entries and check it: usable rows go to a spool, others to the rejected."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
@@ -13,6 +13,7 @@ from callguard.lists.entryfiles.records import Record, open_entries
 from callguard.lists.entryfiles.rejected import Rejected
 from callguard.lists.entrynumbers import EntryNumbers
 from callguard.lists.ownfile import check_not_input
+from callguard.screening.model import Purpose
 
 _ROWS_A_STEP = 1000
 
@@ -32,6 +33,8 @@ class Reading:
     chosen: Mapping[Role, Sequence[str]] = field(default_factory=dict)
     """The columns that the user named, by header or by position from 1."""
     delimiter: str | None = None
+    purposes: Collection[str] = frozenset(Purpose)
+    """The words that are purposes."""
 
 
 def check_file(
@@ -65,6 +68,7 @@ def check_file(
             now=reading.now,
             days_from=reading.days_from,
             width=len(first.cells) if named else None,
+            purposes=reading.purposes,
         )
         if not named:
             _take(checker, first, spool, rejected)

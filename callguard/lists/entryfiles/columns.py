@@ -34,6 +34,8 @@ class Role(StrEnum):
     """Days to the expiry."""
     REMOVED_AT = "removed_at"
     """Filled in where the row is history."""
+    PURPOSES = "purposes"
+    """Words with spaces or commas between them."""
 
 
 OWN = (
@@ -46,6 +48,7 @@ OWN = (
     Role.ADDED_AT,
     Role.EXPIRES_AT,
     Role.REMOVED_AT,
+    Role.PURPOSES,
 )
 """The columns of our own export, in their order. Part of the outside contract: only ever added to."""
 
@@ -82,7 +85,10 @@ _WORDS: Mapping[Role, tuple[str, ...]] = {
     ),
     Role.DAYS: ("days_to_expiry", "days_to_expire", "daystoexpiry", "days_to_expiration", "expiry_days"),
     Role.REMOVED_AT: ("removed_at",),
+    Role.PURPOSES: ("purposes", "purpose", "tujuan"),
 }
+_FIRST_OWN = 9
+"""Columns that the first version of our own export had."""
 _ROLE_OF = {word: role for role, words in _WORDS.items() for word in words}
 _NOT_A_NUMBER = re.compile(r"dnc_(e_?mail|expir.*|date.*)")
 
@@ -157,7 +163,7 @@ def _columns(found: Mapping[Role, Sequence[int]], cells: Sequence[str]) -> Colum
         numbers=numbers,
         of={role: places[0] for role, places in found.items() if role is not Role.NUMBER and places},
         unused=tuple(cell for at, cell in enumerate(cells) if at not in taken and cell),
-        own=tuple(cells) == OWN,
+        own=len(cells) >= _FIRST_OWN and tuple(cells) == OWN[: len(cells)],
     )
 
 

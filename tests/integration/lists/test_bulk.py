@@ -1,6 +1,6 @@
 """Many entries at once: the same as one by one, in whole transactions, in the order of their numbers."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -10,18 +10,35 @@ from hypothesis import strategies as st
 
 from callguard.database import from_microseconds, microseconds
 from callguard.errors import SqlError
-from callguard.lists.bulk import add_rows, count_new, kept_entries
+from callguard.lists.bulk import add_rows, count_new, kept_entries, kept_exemptions
 from callguard.lists.entryfiles.checked import Row
-from callguard.lists.model import NewEntry
+from callguard.lists.entryfiles.export import Kept, kept_values
+from callguard.lists.model import NewEntry, NewExemption
 from callguard.lists.store import ListStore
 from callguard.lists.tables import changes, entries
-from callguard.screening.model import Entry
+from callguard.screening.model import ExemptionKind
 
 pytestmark = pytest.mark.integration
 
 NOW = datetime.now(UTC)
 LATER = microseconds(NOW + timedelta(days=400))
 
+EXEMPTIONS = st.builds(
+    Row,
+    number=st.just("+6281200000001"),
+    category=st.just(""),
+    project=st.sampled_from([None, "bank"]),
+    reason=st.sampled_from(["said yes", "\\."]),
+    source=st.just(""),
+    added_by=st.just("tl"),
+    added_at=st.none(),
+    expires_at=st.sampled_from([None, LATER]),
+    purposes=st.sampled_from(["", "marketing"]),
+    exemption=st.sampled_from(["consent", "purchase", "override"]),
+    starts_at=st.sampled_from([0, 1]),
+    reference=st.sampled_from(["", "form 7"]),
+    once=st.booleans(),
+).filter(lambda row: row.once == (row.exemption == "override"))
 ROWS = st.lists(
     st.builds(
         Row,
@@ -33,7 +50,13 @@ ROWS = st.lists(
         added_by=st.just("tl"),
         added_at=st.none(),
         expires_at=st.sampled_from([None, LATER, LATER + 1]),
-    ),
+        purposes=st.sampled_from(["", "marketing", "marketing survey"]),
+        exemption=st.none(),
+        starts_at=st.none(),
+        reference=st.just(""),
+        once=st.just(False),
+    )
+    | EXEMPTIONS,
     max_size=12,
 )
 
@@ -42,16 +65,37 @@ def row(number: str, **more: object) -> Row:
     return Row(number, "vip", None, "asked", "", "tl", None, None)._replace(**more)  # type: ignore[arg-type]
 
 
-def entry(row: Row) -> NewEntry:
+def new(row: Row) -> NewEntry | NewExemption:
     expires_at = None if row.expires_at is None else from_microseconds(row.expires_at)
-    return NewEntry(row.number, row.added_by, row.category, row.project, row.reason, row.source, expires_at)
+    purposes = tuple(row.purposes.split())
+    if row.exemption is None:
+        said = (row.number, row.added_by, row.category, row.project, row.reason, row.source)
+        return NewEntry(*said, expires_at, purposes)
+    return NewExemption(
+        number=row.number,
+        kind=ExemptionKind(row.exemption),
+        evidence=row.reason,
+        added_by=row.added_by,
+        starts_at=from_microseconds(row.starts_at or 0),
+        expires_at=expires_at,
+        project=row.project,
+        purposes=purposes,
+        reference=row.reference,
+        source=row.source,
+        once=row.once,
+    )
 
 
-def said(kept: Iterator[Entry]) -> list[tuple[object, ...]]:
-    return [
-        (one.number, one.category, one.project, one.reason, one.source, one.added_by, one.expires_at)
-        for one in kept
-    ]
+def added(store: ListStore, row: Row) -> None:
+    one = new(row)
+    if isinstance(one, NewEntry):
+        store.add(one)
+    else:
+        store.add_exemption(one)
+
+
+def said(kept: Iterable[Kept]) -> list[tuple[object, ...]]:
+    return [kept_values(one)[:6] + kept_values(one)[9:] for one in kept]
 
 
 def emptied(engine: sa.Engine) -> None:
@@ -61,7 +105,7 @@ def emptied(engine: sa.Engine) -> None:
 
 
 def in_force(engine: sa.Engine) -> list[tuple[object, ...]]:
-    return said(kept.entry for kept in kept_entries(engine, now=NOW))
+    return said([*kept_entries(engine, now=NOW), *kept_exemptions(engine, now=NOW)])
 
 
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -78,7 +122,7 @@ def test_rows_at_once_are_the_same_as_one_by_one(
             assert add_rows(engine, rows, who="tl", why="after", now=NOW) == new
         else:
             for one in rows:
-                store.add(entry(one))
+                added(store, one)
         with engine.connect() as connection:
             assert len(connection.execute(sa.select(changes)).all()) == there + new
         results.append(in_force(engine))
@@ -102,7 +146,7 @@ def test_an_instant_of_another_database_is_kept_and_ours_is_the_moment_of_the_im
     engine: sa.Engine, store: ListStore
 ) -> None:
     add_rows(engine, [row("+6281200000001", added_at=1), row("+6281200000002")], who="x", why="", now=NOW)
-    first, second = (kept.entry for kept in kept_entries(engine, now=NOW))
+    first, second = (kept.word for kept in kept_entries(engine, now=NOW))
     assert (microseconds(first.added_at), second.added_at) == (1, NOW)
     (change,) = store.history("+6281200000001")
     assert change.at == NOW

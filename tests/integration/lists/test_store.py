@@ -61,8 +61,8 @@ def test_removing_keeps_the_history(store: ListStore) -> None:
     assert store.remove(NUMBER, by="boss", why="a mistake") == (entry,)
     assert store.lookup(NUMBER).entries == ()
     added, removed = store.history(NUMBER)
-    assert (added.action, added.who, added.why, added.entry) == (Action.ADD, "tl", "asked", entry)
-    assert (removed.action, removed.who, removed.why, removed.entry) == (
+    assert (added.action, added.who, added.why, added.word) == (Action.ADD, "tl", "asked", entry)
+    assert (removed.action, removed.who, removed.why, removed.word) == (
         Action.REMOVE,
         "boss",
         "a mistake",
@@ -140,15 +140,15 @@ def test_what_changed_since_a_mark_comes_in_order_and_in_parts(store: ListStore)
         delta = store.since(mark, limit=3)
         assert delta is not None
         assert delta.mark.position > mark.position
-        seen += list(delta.entries)
+        seen += list(delta.words)
         mark, more = delta.mark, delta.more
         # As it is now, though the part ends before the removal.
-        assert delta.entries.get(numbers[0], ()) == ()
+        assert delta.words.get(numbers[0], ()) == ()
     assert mark == store.mark()
     assert sorted(seen) == sorted([*numbers, numbers[0]])
     last = store.since(mark)
     assert last is not None
-    assert (last.mark, last.entries) == (mark, {})
+    assert (last.mark, last.words) == (mark, {})
 
 
 def test_no_way_leads_from_the_mark_of_another_database_or_of_an_undone_future(store: ListStore) -> None:
@@ -211,7 +211,7 @@ def test_processes_that_write_at_once_lose_nothing_and_keep_the_order(
     while any(writer.poll() is None for writer in writers) or mark != store.mark():
         delta = store.since(mark, limit=5)
         assert delta is not None
-        seen += [number for number, entries in delta.entries.items() if entries]
+        seen += [number for number, entries in delta.words.items() if entries]
         mark = delta.mark
     assert [writer.returncode for writer in writers] == [0, 0, 0]
     assert sorted(seen) == sorted(f"+62812{name}{index:05}" for name in range(3) for index in range(40))

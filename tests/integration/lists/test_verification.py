@@ -62,7 +62,7 @@ async def test_an_empty_list_that_is_there_is_equal(lists: Lists) -> None:
 @pytest.mark.parametrize("number", [NUMBERS[0], NUMBERS[-1], "+1213*"])
 async def test_entries_that_are_missing_or_different_are_found(filled: Lists, number: str) -> None:
     field = codec.number_field(number)
-    await filled.client.hset(KEY, field, codec.encode_entries(filled.store.lookup(NUMBERS[5]).entries))
+    await filled.client.hset(KEY, field, codec.encode_words(filled.store.lookup(NUMBERS[5]).entries))
     assert await found(filled) == {(Kind.DIFFERENT, field)}
     await filled.client.hset(KEY, field, b"[[broken")
     assert await found(filled) == {(Kind.DIFFERENT, field)}
@@ -88,7 +88,7 @@ async def test_blocks_that_are_missing_or_different_are_found(filled: Lists) -> 
 async def test_what_sql_does_not_have_is_found(filled: Lists) -> None:
     key = filled.registry("us").key
     extra: dict[Any, Any] = {
-        codec.number_field("+12125559999"): codec.encode_entries(filled.store.lookup(NUMBERS[5]).entries),
+        codec.number_field("+12125559999"): codec.encode_words(filled.store.lookup(NUMBERS[5]).entries),
         codec.number_field("+1219*"): b"[]",
         codec.block_field(key, 5): b"\1\0\0",
         "b:1": b"",

@@ -11,16 +11,16 @@ from callguard.lists.codec import (
     Head,
     Undecodable,
     decode_catalogue,
-    decode_entries,
     decode_head,
+    decode_words,
     encode_catalogue,
-    encode_entries,
     encode_head,
+    encode_words,
     number_field,
     tag_of,
 )
-from callguard.lists.model import Catalogue, Mark, RegistryList
-from callguard.screening.model import Entry
+from callguard.lists.model import Catalogue, Mark, RegistryList, Word
+from callguard.screening.model import Entry, Exemption, ExemptionKind
 from callguard.screening.patterns import Shape
 
 NUMBER = "+6281234567890"
@@ -28,6 +28,7 @@ BIG = 2**63 - 1
 
 text = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
 instants = st.datetimes(timezones=st.just(UTC))
+purposes = st.sampled_from([(), ("marketing",), ("marketing", "survey")])
 marks = st.builds(Mark, text, st.integers(0, BIG), st.integers(0, BIG))
 entries = st.builds(
     Entry,
@@ -40,7 +41,25 @@ entries = st.builds(
     added_by=text,
     added_at=instants,
     expires_at=st.none() | instants,
+    purposes=purposes,
 )
+exemptions = st.builds(
+    Exemption,
+    id=st.integers(1, BIG),
+    number=st.just(NUMBER),
+    kind=st.sampled_from(list(ExemptionKind)),
+    project=st.none() | text,
+    purposes=purposes,
+    evidence=text,
+    reference=text,
+    source=text,
+    added_by=text,
+    added_at=instants,
+    starts_at=instants,
+    expires_at=st.none() | instants,
+    once=st.booleans(),
+)
+words = st.one_of(entries, exemptions)
 registry_lists = st.builds(
     RegistryList,
     id=st.integers(1, BIG),
@@ -72,9 +91,9 @@ TOKEN = "1f00c0de"
 US = RegistryList(7, "us", "US", "marketing", "1", ("1212",), 31, 40, TOKEN, 2, 39, 10_000, None, 5, 1)
 
 
-@given(st.lists(entries, min_size=1, max_size=4).map(tuple))
-def test_entries_are_read_back_as_written(written: tuple[Entry, ...]) -> None:
-    assert decode_entries(NUMBER, encode_entries(written)) == written
+@given(st.lists(words, min_size=1, max_size=4).map(tuple))
+def test_entries_are_read_back_as_written(written: tuple[Word, ...]) -> None:
+    assert decode_words(NUMBER, encode_words(written)) == written
 
 
 @given(marks, catalogues)
@@ -129,47 +148,66 @@ json_like = st.recursive(
 @given(st.binary(max_size=60) | json_like.map(lambda value: repr(value).replace("None", "null").encode()))
 def test_whatever_else_lies_in_a_field_is_refused(raw: bytes) -> None:
     with pytest.raises(Undecodable):
-        decode_entries(NUMBER, raw)
+        decode_words(NUMBER, raw)
     with pytest.raises(Undecodable):
         decode_head(raw)
     with pytest.raises(Undecodable):
         decode_catalogue(raw)
 
 
-@given(st.lists(entries, min_size=1, max_size=2), st.data())
-def test_a_field_that_was_cut_is_refused(written: list[Entry], data: st.DataObject) -> None:
-    raw = encode_entries(written)
+@given(st.lists(words, min_size=1, max_size=2), st.data())
+def test_a_field_that_was_cut_is_refused(written: list[Word], data: st.DataObject) -> None:
+    raw = encode_words(written)
     with pytest.raises(Undecodable):
-        decode_entries(NUMBER, raw[: data.draw(st.integers(0, len(raw) - 1))])
+        decode_words(NUMBER, raw[: data.draw(st.integers(0, len(raw) - 1))])
 
 
 @pytest.mark.parametrize(
     "row",
     [
-        b'["1","c",null,"r","s","b",0,null]',
-        b'[true,"c",null,"r","s","b",0,null]',
-        b'[1,null,null,"r","s","b",0,null]',
-        b'[1,"c",null,"r","s","b",null,null]',
-        b'[1,"c",null,"r","s","b",0,"never"]',
-        b'[1,"c",null,"r","s","b",9223372036854775807,null]',
-        b'[1,"c",null,"r","s","b",0]',
-        b'[1,"c",null,"r","s","b",0,null,0]',
+        b'["1","c",null,"r","s","b",0,null,""]',
+        b'[true,"c",null,"r","s","b",0,null,""]',
+        b'[1,null,null,"r","s","b",0,null,""]',
+        b'[1,"c",null,"r","s","b",null,null,""]',
+        b'[1,"c",null,"r","s","b",0,"never",""]',
+        b'[1,"c",null,"r","s","b",9223372036854775807,null,""]',
+        b'[1,"c",null,"r","s","b",0,null,null]',
+        b'[1,"c",null,"r","s","b",0,null]',
+        b'[1,"c",null,"r","s","b",0,null,"",0]',
     ],
 )
 def test_an_entry_with_one_wrong_value_is_refused(row: bytes) -> None:
-    assert decode_entries(NUMBER, b'[[1,"c",null,"r","s","b",0,null]]')
+    assert decode_words(NUMBER, b'[[1,"c",null,"r","s","b",0,null,""]]')
     with pytest.raises(Undecodable):
-        decode_entries(NUMBER, b"[" + row + b"]")
+        decode_words(NUMBER, b"[" + row + b"]")
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        b'[1,"kind",null,"e","s","b",0,null,"",0,"",false]',
+        b'[1,"consent",null,"e","s","b",0,null,"",null,"",false]',
+        b'[1,"consent",null,"e","s","b",0,null,"",0,null,false]',
+        b'[1,"consent",null,"e","s","b",0,null,"",0,"",0]',
+        b'[1,"consent",null,"e","s","b",0,null,"",9223372036854775807,"",false]',
+        b'[1,"consent",null,"e","s","b",0,null,"",0,""]',
+        b'[1,"consent",null,"e","s","b",0,null,"",0,"",false,0]',
+    ],
+)
+def test_an_exemption_with_one_wrong_value_is_refused(row: bytes) -> None:
+    assert decode_words(NUMBER, b'[[1,"consent",null,"e","s","b",0,null,"",0,"",false]]')
+    with pytest.raises(Undecodable):
+        decode_words(NUMBER, b"[" + row + b"]")
 
 
 def test_no_entries_is_not_a_field() -> None:
     with pytest.raises(Undecodable):
-        decode_entries(NUMBER, b"[]")
+        decode_words(NUMBER, b"[]")
 
 
 def test_a_head_of_another_layout_is_refused() -> None:
-    assert decode_head(b'[2,"a",2,3,"tag"]') == Head(Mark("a", 2, 3), "tag")
-    for other in (b'[1,"a",2,3]', b'[1,"a",2,3,"tag"]', b'[3,"a",2,3,"tag"]', b'[2,"a",2,3]'):
+    assert decode_head(b'[3,"a",2,3,"tag"]') == Head(Mark("a", 2, 3), "tag")
+    for other in (b'[1,"a",2,3]', b'[1,"a",2,3,"tag"]', b'[2,"a",2,3,"tag"]', b'[3,"a",2,3]'):
         with pytest.raises(Undecodable, match="layout"):
             decode_head(other)
 
@@ -177,4 +215,4 @@ def test_a_head_of_another_layout_is_refused() -> None:
 def test_a_field_is_compact_and_named_by_digits() -> None:
     entry = Entry(1, NUMBER, "customer-request", None, "", "", "tl", datetime(2026, 1, 1, tzinfo=UTC), None)
     assert number_field(NUMBER) == "n:6281234567890"
-    assert len(encode_entries([entry])) < 70
+    assert len(encode_words([entry])) < 70

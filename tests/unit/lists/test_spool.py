@@ -24,6 +24,7 @@ ROWS = st.lists(
         added_by=st.just("tl"),
         added_at=st.none() | st.integers(0, 2**62),
         expires_at=st.none() | st.integers(0, 2**62),
+        starts_at=st.none() | st.integers(0, 2**62),
     )
 )
 

@@ -100,13 +100,23 @@ def test_bytes_that_are_no_text_do_no_harm_where_nothing_is_read_from_them() -> 
 
 def test_our_own_export_is_kept_to_the_letter() -> None:
     kept = ["+12015550123", "vip", " bank ", " asked ", "", "tl ", "2020-01-01T00:00:00.000001+00:00", "", ""]
-    checker = Checker(
-        with_header(OWN, {}), NUMBERS, Defaults("x"), now=NOW, days_from=NOW.date(), width=len(OWN)
-    )
-    ((row,), why) = checker.rows(Record(2, kept))
-    assert why == ""
     added_at = microseconds(datetime(2020, 1, 1, tzinfo=UTC) + timedelta(microseconds=1))
-    assert row == Row("+12015550123", "vip", " bank ", " asked ", "", "tl ", added_at, None)
+    expected = Row("+12015550123", "vip", " bank ", " asked ", "", "tl ", added_at, None)
+    for header, cells, purposes in (
+        (OWN, [*kept, "marketing survey"], "marketing survey"),
+        (OWN[:9], kept, ""),  # an export of before there were purposes
+    ):
+        checker = Checker(
+            with_header(header, {}), NUMBERS, Defaults("x"), now=NOW, days_from=NOW.date(), width=len(header)
+        )
+        ((row,), why) = checker.rows(Record(2, cells))
+        assert why == ""
+        assert row == expected._replace(purposes=purposes)
+
+
+def test_purposes_are_words_that_are_known() -> None:
+    assert check("number,purposes", "2015550123,survey marketing")[0][0].purposes == ("marketing survey")
+    assert "'markting' is no purpose" in check("number,purposes", "2015550123,markting")[1]
 
 
 def test_a_row_without_a_header_may_be_shorter_and_not_longer() -> None:
