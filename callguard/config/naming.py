@@ -29,12 +29,12 @@ MOST_ERRORS = 20
 _BARE = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
 
 
-def raise_all(errors: Sequence[ConfigurationError]) -> typing.NoReturn:
-    """Raise the first of some errors, with the rest, as far as they can be read, in its `others`."""
+def combined(errors: Sequence[ConfigurationError]) -> ConfigurationError:
+    """The first of some errors, with the rest, as far as they can be read, in its `others`."""
     first, *others = errors[:MOST_ERRORS]
     if len(errors) > MOST_ERRORS:
         others.append(ConfigurationError(f"and {len(errors) - MOST_ERRORS} more errors"))
-    raise ConfigurationError(first.what, where=first.where, allowed=first.allowed, others=tuple(others))
+    return ConfigurationError(first.what, where=first.where, allowed=first.allowed, others=tuple(others))
 
 
 def named(

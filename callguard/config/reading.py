@@ -9,46 +9,48 @@ false, lists and tables are written as JSON; CALLGUARD_TRUNKS is the whole list 
 `state`. Paths in the file begin at the file's folder, paths in variables at the current one.
 """
 
-import difflib
 import json
 import os
-import re
 import stat
-import tomllib
 import typing
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
-from types import UnionType
-from typing import Literal, TypeAlias, get_args, get_origin
+from typing import TypeAlias, get_origin
 
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
-from pydantic_core import ErrorDetails
 
-from callguard.config.checks import MOST_TRUNKS, Wrong
+from callguard.config.naming import (
+    Location,
+    combined,
+    expected,
+    field_at,
+    kind_of,
+    meant,
+    named,
+    path,
+    short,
+    unknown,
+)
 from callguard.config.sections import SecretSection, Section, Settings
+from callguard.config.tomlfile import read_toml
 from callguard.errors import ConfigurationError
-from callguard.screening.model import Verdict
+from callguard.screening.model import Purpose
 
 SYSTEM_FILE = Path("/etc/callguard/callguard.toml")
-LARGEST_FILE = 1_000_000
-"""Bytes; a larger file is not a file of settings."""
-MOST_ERRORS = 20
-"""Errors shown of one reading."""
 
 _PREFIX = "CALLGUARD_"
 
 Tree: TypeAlias = dict[str, typing.Any]
-Location: TypeAlias = tuple[str | int, ...]
 
 
-def load(path: Path | None, environ: Mapping[str, str], *, system_file: Path = SYSTEM_FILE) -> Settings:
+def load(given: Path | None, environ: Mapping[str, str], *, system_file: Path = SYSTEM_FILE) -> Settings:
     """Read and check the settings. See the module for what is read.
 
     Raises ConfigurationError: the first thing that is wrong, with the rest in its `others`.
     """
-    file = _file(path, environ, system_file)
-    tree = _tree(file) if file else {}
+    file = _file(given, environ, system_file)
+    tree = read_toml(file) if file else {}
     errors: list[ConfigurationError] = []
     variables = _lay_over(tree, environ, errors)
     tree.setdefault("state", str(_default_state(environ)))
@@ -59,15 +61,17 @@ def load(path: Path | None, environ: Mapping[str, str], *, system_file: Path = S
             context={"folder": file.parent.resolve() if file else Path.cwd()},
         )
     except ValidationError as wrong:
-        errors += [_named(detail, file, variables) for detail in wrong.errors(include_url=False)]
+
+        def where(location: Location, told: str) -> str:
+            return _where(location, file, variables, told)
+
+        errors += [named(detail, Settings, where) for detail in wrong.errors(include_url=False)]
     else:
         errors += _unreadable_passwords(settings, file, variables)
+        errors += _unknown_purposes(settings, file, variables)
         if not errors:
             return settings
-    first, *others = errors[:MOST_ERRORS]
-    if len(errors) > MOST_ERRORS:
-        others.append(ConfigurationError(f"and {len(errors) - MOST_ERRORS} more errors"))
-    raise ConfigurationError(first.what, where=first.where, allowed=first.allowed, others=tuple(others))
+    raise combined(errors)
 
 
 def advice(settings: Settings) -> list[str]:
@@ -83,35 +87,12 @@ def advice(settings: Settings) -> list[str]:
     ]
 
 
-def _file(path: Path | None, environ: Mapping[str, str], system_file: Path) -> Path | None:
-    if path is not None:
-        return path
+def _file(given: Path | None, environ: Mapping[str, str], system_file: Path) -> Path | None:
+    if given is not None:
+        return given
     if "CALLGUARD_CONFIG" in environ:
         return Path(environ["CALLGUARD_CONFIG"]) if environ["CALLGUARD_CONFIG"] else None
     return system_file if os.path.lexists(system_file) else None
-
-
-def _tree(file: Path) -> Tree:
-    try:
-        with file.open("rb") as opened:
-            content = opened.read(LARGEST_FILE + 1)
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        why = error.strerror if isinstance(error, OSError) else str(error)
-        raise ConfigurationError(
-            f"cannot be read: {why}", where=str(file), allowed="a readable file"
-        ) from error
-    if len(content) > LARGEST_FILE:
-        raise ConfigurationError("is too large", where=str(file), allowed=f"{LARGEST_FILE} bytes")
-    try:
-        return tomllib.loads(content.decode())
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise ConfigurationError("is not UTF-8", where=f"{file}:{line}") from error
-    except (ValueError, RecursionError) as error:
-        what = str(error) or "nested too deeply"
-        line_found = re.search(r" \(at line (\d+), column \d+\)", what)
-        where = f"{file}:{line_found[1]}" if line_found else str(file)
-        raise ConfigurationError(f"is not TOML: {what}", where=where) from error
 
 
 def _default_state(environ: Mapping[str, str]) -> Path:
@@ -148,14 +129,12 @@ def _lay_over(
             continue
         location = known.get(variable)
         if location is None:
-            errors.append(
-                _unknown(variable, list(known), "variable", _short(variable), _near(variable, known))
-            )
+            errors.append(unknown(variable, list(known), "variable", short(variable), _near(variable, known)))
             continue
         try:
-            value = _value(environ[variable], _field(location))
+            value = _value(environ[variable], field_at(Settings, location))
         except ValueError:
-            allowed = _expected(_field(location))
+            allowed = expected(field_at(Settings, location))
             errors.append(ConfigurationError("cannot be read", where=variable, allowed=allowed))
             continue
         target = tree.setdefault(location[0], {}) if len(location) == 2 else tree
@@ -178,7 +157,7 @@ def _near(variable: str, known: Collection[str]) -> list[str]:
 
 def _value(text: str, field: FieldInfo | None) -> object:
     text.encode()  # a variable that is not UTF-8 cannot be a setting: UnicodeEncodeError is a ValueError
-    kind = _kind(field)
+    kind = kind_of(field)
     if kind is Path:
         return str(Path.cwd() / text) if text and not text.startswith("~") else text
     if kind in {int, float, bool} or get_origin(kind) in {tuple, dict}:
@@ -192,51 +171,6 @@ def _value(text: str, field: FieldInfo | None) -> object:
 # --- naming what is wrong ---------------------------------------------------------------------------------
 
 
-def _named(detail: ErrorDetails, file: Path | None, variables: dict[Location, str]) -> ConfigurationError:
-    """One of pydantic's errors as ours."""
-    location = detail["loc"]
-    raised = detail.get("ctx", {}).get("error")
-    if detail["type"] == "extra_forbidden":
-        section = _section(location[:-1])
-        keys = list(section.model_fields) if section else []
-        return _unknown(str(location[-1]), keys, "key", _where(location, file, variables))
-    if isinstance(raised, Wrong):
-        whole = _path(location, raised.key)
-        where = _where(location, file, variables, whole)
-        return ConfigurationError(raised.what, where=where, allowed=raised.allowed or None)
-    what = "is missing" if detail["type"] == "missing" else f"cannot be {_told(detail)}"
-    allowed = _expected(_field(location)) or detail["msg"]
-    return ConfigurationError(what, where=_where(location, file, variables), allowed=allowed)
-
-
-def _told(detail: ErrorDetails) -> str:
-    """The value as far as it may be shown: numbers, and short words that are not part of a secret."""
-    value = detail["input"]
-    if isinstance(value, str):
-        public = detail["type"] in {"literal_error", "enum"} or _kind(_field(detail["loc"])) in {
-            int,
-            float,
-            bool,
-        }
-        return f'"{_short(value)}"' if public else "this text"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int | float):
-        return _short(str(value)) if _kind(_field(detail["loc"])) in {int, float, bool} else "a number"
-    if isinstance(value, dict):
-        return "a table"
-    return f"a list of {len(value)}" if isinstance(value, list) else "empty"
-
-
-def _unknown(
-    name: str, known: list[str], noun: str, where: str, shown: list[str] | None = None
-) -> ConfigurationError:
-    nearest = difflib.get_close_matches(name[:100], known, n=1)
-    meant = f"; did you mean {nearest[0]}?" if nearest else ""
-    allowed = ", ".join(sorted(shown or known)) or None
-    return ConfigurationError(f"unknown {noun}{meant}", where=where, allowed=allowed)
-
-
 def _unreadable_passwords(
     settings: Settings, file: Path | None, variables: dict[Location, str]
 ) -> Iterator[ConfigurationError]:
@@ -248,6 +182,24 @@ def _unreadable_passwords(
             yield ConfigurationError(error.what, where=where, allowed=error.allowed)
 
 
+def _unknown_purposes(
+    settings: Settings, file: Path | None, variables: dict[Location, str]
+) -> Iterator[ConfigurationError]:
+    """Purposes that a setting names and nobody knows: a call of such a purpose would be one of marketing."""
+    known = sorted({*Purpose, *settings.rules.purposes})
+    projects = settings.projects.items()
+    said: list[tuple[Location, str | None]] = [
+        (("defaults", "purpose"), settings.defaults.purpose),
+        *((("projects", name, "purpose"), project.purpose) for name, project in projects),
+        *((("failure", "by_purpose", name), name) for name in settings.failure.by_purpose),
+    ]
+    for location, purpose in said:
+        if purpose is not None and purpose not in known:
+            what = f"{short(purpose)} is no purpose{meant(purpose, known)}"
+            allowed = f"{', '.join(known)}; your own go into rules.purposes"
+            yield ConfigurationError(what, where=_where(location, file, variables), allowed=allowed)
+
+
 def _secret_sections(settings: Settings) -> Iterator[SecretSection]:
     for name in Settings.model_fields:
         section = getattr(settings, name)
@@ -256,104 +208,17 @@ def _secret_sections(settings: Settings) -> Iterator[SecretSection]:
 
 
 def _where(
-    location: Location, file: Path | None, variables: dict[Location, str], path: str | None = None
+    location: Location, file: Path | None, variables: dict[Location, str], told: str | None = None
 ) -> str:
     """The variables that a value came from, else the file; and the key's path."""
     sources = [
         name for at, name in variables.items() if location[: len(at)] == at or at[: len(location)] == location
     ]
-    if not location and path:  # two sections that do not agree: the key that the check names
-        sources = [name for at, name in variables.items() if path.startswith(_path(at))]
+    if not location and told:  # two sections that do not agree: the key that the check names
+        sources = [name for at, name in variables.items() if told.startswith(path(at))]
     exact = bool(location) and location in variables
-    if exact and path in {None, _path(location)}:
+    if exact and told in {None, path(location)}:
         return sources[0]
     if not sources and file:
         sources = [str(file)]
-    return ": ".join([*sources[:1], path or _path(location)])
-
-
-def _path(location: Location, below: str = "") -> str:
-    """`trunks[1].ring_seconds`"""
-    steps = [f"[{step}]" if isinstance(step, int) else f".{_short(step)}" for step in location]
-    return ("".join(steps) + (f".{below}" if below else "")).removeprefix(".")
-
-
-def _short(text: str) -> str:
-    """Text from outside, fit for a message: escaped and cut."""
-    shown = text if text.isprintable() else text.encode("unicode_escape").decode("ascii")
-    return shown if len(shown) <= 60 else f"{shown[:57]}..."
-
-
-# --- what the tree of settings says about a place in it ----------------------------------------------------
-
-
-def _section(location: Location) -> type[Section] | None:
-    """The section at a place, if there is one."""
-    section: type[Section] = Settings
-    for step in location:
-        if isinstance(step, int):
-            continue
-        field = section.model_fields.get(step)
-        kind = _kind(field)
-        inner = get_args(kind)[0] if get_origin(kind) is tuple else kind
-        if not (isinstance(inner, type) and issubclass(inner, Section)):
-            return None
-        section = inner
-    return section
-
-
-def _field(location: Location) -> FieldInfo | None:
-    """The setting at a place or around it: that of `internal` for `internal[3]`."""
-    names = [(place, step) for place, step in enumerate(location) if isinstance(step, str)]
-    for place, name in reversed(names):
-        section = _section(location[:place])
-        if section is not None:
-            return section.model_fields.get(name)
-    return None
-
-
-def _kind(field: FieldInfo | None) -> typing.Any:
-    """A setting's type, without `| None` and Annotated."""
-    kind: typing.Any = field.annotation if field else None
-    if get_origin(kind) in {UnionType, typing.Union}:
-        kind = next(one for one in get_args(kind) if one is not type(None))
-    return get_args(kind)[0] if get_origin(kind) is typing.Annotated else kind
-
-
-def _expected(field: FieldInfo | None) -> str:
-    """What a setting takes, in words."""
-    if field is None:
-        return ""
-    kind = _kind(field)
-    if get_origin(kind) is Literal:
-        return " or ".join(get_args(kind))
-    if kind is Verdict:
-        return " or ".join(Verdict)
-    if kind is bool:
-        return "true or false"
-    if kind in {int, float}:
-        words = {"gt": "above", "ge": "from", "lt": "below", "le": "up to"}
-        limits = [
-            f"{word} {getattr(limit, name):g}"
-            for name, word in words.items()
-            for limit in field.metadata
-            if hasattr(limit, name)
-        ]
-        return " ".join(["a whole number" if kind is int else "a number", *limits])
-    if get_origin(kind) is dict:
-        return "a table of purpose = allow or refuse"
-    if get_origin(kind) is tuple:
-        inner = get_args(kind)[0]
-        many = isinstance(inner, type) and issubclass(inner, Section)
-        return f"1 to {MOST_TRUNKS} tables" if many else "a list of texts"
-    if isinstance(kind, type) and issubclass(kind, Section):
-        return "a section with the keys " + ", ".join(kind.model_fields)
-    lengths = {
-        name: getattr(limit, name)
-        for limit in field.metadata
-        for name in ("min_length", "max_length")
-        if hasattr(limit, name)
-    }
-    if "max_length" in lengths:
-        return f"text of {lengths.get('min_length', 0)} to {lengths['max_length']} characters"
-    return "text"
+    return ": ".join([*sources[:1], told or path(location)])

@@ -7,7 +7,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from callguard.config.naming import Location, path, raise_all, unknown
+from callguard.config.naming import Location, combined, path, unknown
 from callguard.config.presets import Compiler, Document, Where, lay_over
 from callguard.config.sections import RegistrySettings, Settings
 from callguard.config.tomlfile import read_toml
@@ -56,7 +56,7 @@ def load_rules(settings: Settings) -> Rules:
     for file in _own_files(settings.rules.files, errors):
         _lay(file, layers, errors)
     if errors:
-        raise_all(errors)
+        raise combined(errors)
     ordered = [layers.pop(BASE), *layers.values()]
     return _rules(
         [(_with(one.merged, settings.registries), one.where, one.has_own) for one in ordered], settings
@@ -80,7 +80,7 @@ def _rules(documents: Sequence[tuple[Document, Where, bool]], settings: Settings
     if not errors:
         errors += chain(_mistaken_keys(presets), _off_in_vain(presets))
     if errors:
-        raise_all(errors)
+        raise combined(errors)
     return Rules(
         [preset for preset, _ in presets],
         document=json.dumps([document for document, _, _ in documents], sort_keys=True, default=str),
