@@ -8,6 +8,7 @@ import click
 
 from callguard.cli import EXIT_REFUSE, one_line, pass_settings
 from callguard.config import Settings
+from callguard.config.purposes import call_project, call_purpose
 from callguard.config.rulebook import load_rules
 from callguard.database import migrate, open_engine
 from callguard.errors import SqlError
@@ -22,7 +23,7 @@ from callguard.screening.screen import needs_lists, screen
 @click.command()
 @click.argument("number")
 @click.option("--project", help="The client company that the call is for. Default: defaults.project.")
-@click.option("--purpose", help="Why the call is made. Default: defaults.purpose.")
+@click.option("--purpose", help="Why the call is made. Default: the project's.")
 @click.option("--agent", default="", help="Who would call.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object, for programs.")
 @pass_settings
@@ -45,20 +46,23 @@ def check(
       callguard check 081234567890
       callguard check +6281234567890 --project bank --json
     """
+    rules = load_rules(settings)
+    project = call_project(settings, project)
+    if purpose is not None:
+        check_text("--purpose", purpose, longest=LONGEST_PROJECT, required=True)
     facts = CallFacts(
         at=datetime.now(UTC),
         dialled=number,
         number=NumberReader(**settings.numbers.model_dump()).read(number),
         mode=None,
-        project=(settings.defaults.project if project is None else project) or None,
-        purpose=settings.defaults.purpose if purpose is None else purpose,
+        project=project,
+        purpose=call_purpose(settings, purpose, project),
         agent=agent,
     )
     check_text("--project", facts.project or "", longest=LONGEST_PROJECT)
-    check_text("--purpose", facts.purpose, longest=LONGEST_PROJECT, required=True)
     check_text("--agent", facts.agent)
     hits = _ask(settings, facts.number.e164) if needs_lists(facts) and facts.number.e164 else None
-    screened = screen(facts, hits, load_rules(settings))
+    screened = screen(facts, hits, rules)
     if as_json:
         click.echo(json.dumps(_as_json(facts, hits, screened)))
     else:

@@ -14,6 +14,7 @@ import click
 from callguard.cli import in_bulk, one_line, pass_settings
 from callguard.cli.log import read_time
 from callguard.config import Settings
+from callguard.config.purposes import call_project, call_purpose
 from callguard.config.rulebook import load_rules
 from callguard.database import migrate, open_engine
 from callguard.errors import InputError
@@ -30,7 +31,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @click.option("-o", "--output", "clean", type=_FILE, required=True, help="The rows that may be called.")
 @click.option("--refused", type=_FILE, required=True, help="The other rows, each with its reason.")
 @click.option("--project", help="The client company that the calls are for. Default: defaults.project.")
-@click.option("--purpose", help="Why the calls are made. Default: defaults.purpose.")
+@click.option("--purpose", help="Why the calls are made. Default: the project's.")
 @click.option("--column", "columns", multiple=True, metavar="NAME|N", help="A column of numbers; repeatable.")
 @click.option("--code-column", metavar="NAME|N", help="The column of the numbers' calling codes.")
 @click.option("--delimiter", metavar="CHAR", help="A character, or comma, semicolon, tab, pipe.")
@@ -92,10 +93,11 @@ def scrub(
 
     now = datetime.now(UTC)
     when = now if at is None else read_time(at, now.astimezone(), where="--at").astimezone(UTC)
-    project = (settings.defaults.project if project is None else project) or None
-    purpose = settings.defaults.purpose if purpose is None else purpose
+    project = call_project(settings, project)
     check_text("--project", project or "", longest=LONGEST_PROJECT)
-    check_text("--purpose", purpose, longest=LONGEST_PROJECT, required=True)
+    if purpose is not None:
+        check_text("--purpose", purpose, longest=LONGEST_PROJECT, required=True)
+    purpose = call_purpose(settings, purpose, project)
     wanted = Wanted(columns, None if delimiter is None else read_delimiter(delimiter), header, code_column)
     reader = LeadReader(settings.numbers, _region(region))
     try:
