@@ -22,6 +22,7 @@ from callguard.asterisk.listener import CallListener
 from callguard.asterisk.prompts import Prompts, sound_file
 from callguard.config import Settings, advice
 from callguard.config.rulebook import load_rules
+from callguard.control.callbacks import InboundCalls
 from callguard.control.dispatcher import Dispatcher
 from callguard.control.model import Arrival, Trunk
 from callguard.control.states import CallPolicy
@@ -29,6 +30,7 @@ from callguard.database import migrate, open_engine
 from callguard.errors import CacheError, CacheEvicts
 from callguard.journal.writer import SPOOL, JournalWriter
 from callguard.lists.cache import ListCache
+from callguard.lists.callbacks import CallbackWriter
 from callguard.lists.connection import connect
 from callguard.lists.embedded import EmbeddedRedis
 from callguard.lists.freshness import freshness
@@ -36,6 +38,7 @@ from callguard.lists.model import RegistryList
 from callguard.lists.service import CacheState, GuardedLists
 from callguard.lists.store import ListStore
 from callguard.lists.threads import SqlThreads
+from callguard.lists.writer import ListWriter
 from callguard.numbers import NumberReader, format_for_trunk
 from callguard.screening.model import CallFacts, Decision, Mode, Verdict
 from callguard.telemetry.http import Part, pages, serving
@@ -68,7 +71,8 @@ async def run_guard(settings: Settings) -> None:
         cache = await stack.enter_async_context(_cache(settings))
         threads = SqlThreads(timeout=settings.sql.timeout)
         stack.callback(threads.close)
-        lists = GuardedLists(ListStore(engine), cache, threads)
+        store = ListStore(engine)
+        lists = GuardedLists(store, cache, threads)
         journal = await stack.enter_async_context(
             JournalWriter(engine, settings.state / SPOOL, settings.sql.timeout)
         )
@@ -82,6 +86,8 @@ async def run_guard(settings: Settings) -> None:
                 Part("redis", status.cache is CacheState.WARM, status.why or str(status.cache), needed=False),
             )
 
+        telephony, observer = AriTelephony(client), CallObserver(metrics)
+        writer = ListWriter(store, cache, threads, embedded=not settings.redis.url)
         port = await stack.enter_async_context(serving(settings.http, pages(metrics, readiness, sound_file)))
         policy = call_policy(settings, Prompts(settings.prompts, _base_url(settings, port)))
         try:
@@ -90,10 +96,10 @@ async def run_guard(settings: Settings) -> None:
                     tasks=tasks,
                     guard=settings.asterisk.app,
                     pbx=settings.asterisk.name,
-                    telephony=AriTelephony(client),
+                    telephony=telephony,
                     lists=lists,
                     journal=journal,
-                    observer=CallObserver(metrics),
+                    observer=observer,
                     policy=policy,
                     rules=rules,
                     facts=facts_reader(settings),
@@ -101,7 +107,17 @@ async def run_guard(settings: Settings) -> None:
                 )
                 metrics.watch(lambda: _figures(dispatcher, lists, client, journal))
                 tasks.create_task(lists.run())
-                tasks.create_task(client.run(CallListener(client, dispatcher)))
+                inbound = InboundCalls(
+                    tasks=tasks,
+                    telephony=telephony,
+                    windows=CallbackWriter(store, writer),
+                    observer=observer,
+                    rules=settings.inbound.rules(),
+                    read_number=NumberReader(**settings.numbers.model_dump()).read_e164,
+                    project=settings.defaults.project,
+                )
+                tasks.create_task(inbound.write_windows())
+                tasks.create_task(client.run(CallListener(client, dispatcher, inbound)))
                 tasks.create_task(dispatcher.look_regularly())
                 _log.info("guard started", version=__version__, app=settings.asterisk.app, http_port=port)
                 tasks.create_task(_end(stop, dispatcher))

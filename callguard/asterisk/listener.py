@@ -2,12 +2,13 @@
 
 import asyncio
 from dataclasses import replace
+from datetime import UTC, datetime
 from functools import partial
 
 import structlog
 
 from callguard.asterisk import variables
-from callguard.asterisk.ari.arrival import arrival_now, ask
+from callguard.asterisk.ari.arrival import arrival_now, ask, inbound_now
 from callguard.asterisk.ari.backoff import Backoff
 from callguard.asterisk.ari.client import AriClient
 from callguard.asterisk.ari.events import (
@@ -23,7 +24,9 @@ from callguard.asterisk.ari.events import (
 from callguard.asterisk.ari.requests import CALLEE
 from callguard.asterisk.ari.version import Version
 from callguard.asterisk.transfers import Transfers, other_end
+from callguard.control.callbacks import InboundCalls
 from callguard.control.dispatcher import Dispatcher
+from callguard.control.inbound import Happened
 from callguard.control.model import Arrival
 from callguard.errors import AsteriskError, SqlError
 
@@ -35,14 +38,38 @@ _log: structlog.stdlib.BoundLogger = structlog.get_logger("callguard.ari")
 
 
 class CallListener:
-    """The AriListener that drives a dispatcher."""
+    """The AriListener that drives a dispatcher, and tells the inbound calls of theirs."""
 
-    def __init__(self, client: AriClient, dispatcher: Dispatcher) -> None:
+    def __init__(self, client: AriClient, dispatcher: Dispatcher, inbound: InboundCalls) -> None:
         self._client = client
         self._calls = dispatcher
+        self._inbound = inbound
         self._transfers = Transfers()
 
     def on_event(self, event: Event) -> None:
+        arrival = inbound_now(self._client, event) if isinstance(event, StasisStarted) else None
+        if arrival is not None:
+            self._inbound.arrived(arrival, event.at)
+            return
+        # The same channel can be both, where the dialplan forwards an inbound call through the guard.
+        self._of_inbound(event)
+        self._of_outbound(event)
+
+    def _of_inbound(self, event: Event) -> None:
+        happened = self._inbound.happened
+        match event:
+            case StasisEnded(at, channel):
+                happened(channel.id, Happened.LEFT, at)
+            case DialProgressed(at, caller=str(caller), status="ANSWER"):
+                happened(caller, Happened.ANSWERED, at)
+            case ChannelHangupRequested(at, channel, soft=False):
+                happened(channel.id, Happened.HUNG_UP, at)
+            case ChannelDestroyed(at, channel):
+                happened(channel.id, Happened.GONE, at)
+            case _:
+                pass
+
+    def _of_outbound(self, event: Event) -> None:
         match event:
             case StasisStarted():
                 self._started(event)
@@ -66,6 +93,7 @@ class CallListener:
 
     async def on_connected(self, version: Version) -> None:
         """Take up what is in progress; while SQL is away, try again until the connection ends."""
+        await self._inbound.take_up()
         backoff = Backoff(RETRY_FIRST, RETRY_LONGEST)
         while True:
             try:
@@ -81,6 +109,7 @@ class CallListener:
 
     def on_disconnected(self, problem: AsteriskError) -> None:
         _log.warning("asterisk is away: calls in progress go on without callguard", problem=str(problem))
+        self._inbound.lost(datetime.now(UTC))
 
     def _started(self, event: StasisStarted) -> None:
         channel = event.channel.id

@@ -1,5 +1,6 @@
 """The sections of the settings and their defaults."""
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal, Self
 
@@ -16,6 +17,7 @@ from pydantic import (
 
 from callguard.config import checks, redis_url
 from callguard.config.checks import Wrong
+from callguard.control.inbound import Answered, CallbackRules
 from callguard.control.model import Trunk
 from callguard.errors import ConfigurationError
 from callguard.screening.model import DEFAULT_PURPOSE, FailurePolicy, Verdict
@@ -159,6 +161,18 @@ class DefaultSettings(Section):
     purpose: Annotated[str, Field(min_length=1, max_length=64)] = DEFAULT_PURPOSE
 
 
+class InboundSettings(Section):
+    """What an inbound call, reported by dialplan/callguard-inbound.conf, means for calling back."""
+
+    callback_hours: Annotated[float, Field(ge=0, le=8784)] = 72.0
+    """How long who reached nobody may be called back; 0: such calls exempt nobody."""
+    answered: Answered = Answered.CLOSE
+    """What an answered call does to the caller's window."""
+
+    def rules(self) -> CallbackRules:
+        return CallbackRules(timedelta(hours=self.callback_hours), self.answered)
+
+
 class FailureSettings(Section):
     """The failure policy: what becomes of a call when callguard cannot tell."""
 
@@ -297,6 +311,7 @@ class Settings(Section):
     numbers: NumberSettings = NumberSettings()
     trunks: Annotated[tuple[TrunkSettings, ...], AfterValidator(checks.trunks)] = (TrunkSettings(),)
     defaults: DefaultSettings = DefaultSettings()
+    inbound: InboundSettings = InboundSettings()
     failure: FailureSettings = FailureSettings()
     registries: RegistrySettings = RegistrySettings()
     rules: RuleSettings = RuleSettings()

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
+from callguard.control.inbound import InboundEnd, Window, WindowFate
 from callguard.control.model import Outcome, TelephonyCommand
 from callguard.control.sight import Sight
 from callguard.screening.model import CallFacts, Decision, Hits
@@ -73,3 +74,22 @@ class Observer(Protocol):
         """A call went from one state to another."""
 
     def ended(self, outcome: Outcome) -> None: ...
+
+
+class CallbackWindows(Protocol):
+    """The windows in which somebody who called us may be called back."""
+
+    async def write(self, window: Window) -> None:
+        """Bring what the lists hold about the number in line with it; return when that is in force.
+
+        Doing it twice is harmless. Raises SqlError, and InputError for what cannot be stored.
+        """
+
+
+class InboundObserver(Protocol):
+    """Who is told of inbound calls, for logs and metrics. Nothing here may wait or raise."""
+
+    def inbound_ended(self, end: InboundEnd, number: str | None) -> None:
+        """No more is waited for of an inbound call. `number` is its caller's (E.164), if it has one."""
+
+    def window_written(self, window: Window, fate: WindowFate) -> None: ...

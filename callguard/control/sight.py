@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from callguard.control.inbound import InboundArrival
 from callguard.control.model import AskArrival
 
 _OURS = r"-([0-9a-z]{26})(?:-[0-9]+)?"
@@ -21,6 +22,8 @@ class LegSeen:
     """It is in this guard's Stasis application."""
     ask: AskArrival | None = field(default=None, compare=False)
     """For a leg in Stasis that came from the dialplan: gets what it asks for."""
+    inbound: InboundArrival | None = field(default=None, compare=False)
+    """For an inbound leg in Stasis: what it brought."""
 
 
 @dataclass(frozen=True, slots=True)

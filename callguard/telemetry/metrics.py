@@ -16,6 +16,7 @@ from prometheus_client import (
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from callguard.control.inbound import InboundResult, WindowFate
 from callguard.screening.model import Decision, Reason, Verdict
 
 CACHE_STATES = ("warm", "cold", "rebuilding", "unreachable")
@@ -77,11 +78,26 @@ class Metrics:
         self._decisions = {
             (verdict, reason): verdicts.labels(verdict, reason) for verdict in Verdict for reason in Reason
         }
+        inbound = self._counter("inbound_calls", "Inbound calls, by what became of them", "result")
+        self._inbound = {result: inbound.labels(result) for result in InboundResult}
+        windows = self._counter("callback_windows", "Windows for calling back, opened or closed", "fate")
+        self._windows = {fate: windows.labels(fate) for fate in WindowFate}
         self._check = self._histogram("check", "From the arrival of a call to its verdict")
         self._journal = self._histogram("journal", "From a verdict to its durable record")
 
     def _histogram(self, name: str, told: str) -> Histogram:
         return Histogram(f"callguard_{name}_seconds", told, buckets=_BUCKETS, registry=self.registry)
+
+    def _counter(self, name: str, told: str, label: str) -> Counter:
+        return Counter(f"callguard_{name}", told, (label,), registry=self.registry)
+
+    def inbound_ended(self, result: InboundResult) -> None:
+        """No more is waited for of an inbound call."""
+        self._inbound[result].inc()
+
+    def window_written(self, fate: WindowFate) -> None:
+        """A window for calling back was written, or given up."""
+        self._windows[fate].inc()
 
     def decided(self, decision: Decision, seconds: float) -> None:
         """A call was decided, `seconds` after it arrived."""

@@ -2,6 +2,7 @@
 
 import structlog
 
+from callguard.control.inbound import InboundEnd, OpenWindow, Window, WindowFate
 from callguard.control.model import Outcome
 from callguard.screening.model import CallFacts, Decision
 from callguard.telemetry import logs
@@ -9,7 +10,7 @@ from callguard.telemetry.metrics import Metrics
 
 
 class CallObserver:
-    """The Observer of a guard's calls."""
+    """The Observer of a guard's calls, and its InboundObserver."""
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
@@ -40,4 +41,22 @@ class CallObserver:
             outcome=str(outcome.result),
             cause=outcome.cause,
             trunk=outcome.trunk,
+        )
+
+    def inbound_ended(self, end: InboundEnd, number: str | None) -> None:
+        self._metrics.inbound_ended(end.result)
+        self._log.info(
+            "inbound", channel=end.channel, number=number, result=str(end.result), seconds=end.seconds
+        )
+
+    def window_written(self, window: Window, fate: WindowFate) -> None:
+        self._metrics.window_written(fate)
+        until = window.expires_at.isoformat() if isinstance(window, OpenWindow) else None
+        self._log.info(
+            "callback window",
+            number=window.number,
+            project=window.project,
+            change="close" if until is None else "open",
+            until=until,
+            fate=str(fate),
         )

@@ -30,8 +30,8 @@ _OLDEST = 16
 
 # What a guarded call needs, and no more, so that Asterisk starts in a second.
 _MODULES = (
-    "app_dial", "app_exec", "app_originate", "app_playback", "app_playtones", "app_read", "app_senddtmf",
-    "app_stack", "app_stasis", "app_transfer", "app_userevent", "app_verbose",
+    "app_dial", "app_exec", "app_originate", "app_playback", "app_playtones", "app_queue", "app_read",
+    "app_senddtmf", "app_stack", "app_stasis", "app_transfer", "app_userevent", "app_verbose",
     "bridge_*", "cdr_csv", "chan_bridge_media", "chan_pjsip",
     "codec_a_mu", "codec_alaw", "codec_gsm", "codec_resample", "codec_ulaw",
     "format_gsm", "format_pcm", "format_sln", "format_wav",
@@ -51,7 +51,10 @@ _MODULES = (
 
 
 # Asterisk logs an error for each of these that is missing, though it needs nothing in them.
-_EMPTY = ("acl", "ccss", "cel", "features", "pjproject", "udptl", "res_http_media_cache", "websocket_client")
+_EMPTY = (
+    *("acl", "ccss", "cel", "features", "pjproject", "queuerules", "queues", "udptl"),
+    *("res_http_media_cache", "websocket_client"),
+)
 
 
 class AsteriskFailedError(Exception):
@@ -168,7 +171,8 @@ class Asterisk:
             if template.name == "extensions.conf":
                 text += self._dialplan
             (self.folder / "etc" / template.name).write_text(text)
-        shutil.copy(_REPOSITORY / "dialplan/callguard.conf", self.folder / "etc")
+        for dialplan in (_REPOSITORY / "dialplan").glob("*.conf"):
+            shutil.copy(dialplan, self.folder / "etc")
         for name in _EMPTY:
             (self.folder / "etc" / f"{name}.conf").touch()
         shutil.copy(self.root / "etc/asterisk/indications.conf", self.folder / "etc")

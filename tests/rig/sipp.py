@@ -145,7 +145,7 @@ class Sipp:
 
 
 class Phone(Sipp):
-    """An agent's phone that places one call."""
+    """A phone that places one call: an agent's, or, from another `host`, whoever calls in from there."""
 
     def __init__(
         self,
@@ -155,10 +155,12 @@ class Phone(Sipp):
         agent: str = "agent1",
         scenario: str = "agent",
         keys: Mapping[str, str] | None = None,
+        host: str = AGENTS,
     ) -> None:
+        """`agent` is the user of its From."""
         super().__init__(
             scenario,
-            host=AGENTS,
+            host=host,
             to=asterisk_port,
             number=number,
             calls=1,

@@ -13,6 +13,7 @@ from typing import Any, NoReturn, TypeVar
 
 from callguard.control import model as m
 from callguard.control.dispatcher import Dispatcher
+from callguard.control.inbound import InboundArrival
 from callguard.control.model import Arrival, AskArrival, Outcome, TelephonyCommand, Trunk
 from callguard.control.sight import LegSeen, Sight
 from callguard.control.states import CallPolicy
@@ -73,6 +74,7 @@ class Leg:
     up: bool = False
     ringing: bool = False
     answered_at: datetime | None = None
+    inbound: InboundArrival | None = None
 
 
 class Switchboard:
@@ -208,6 +210,7 @@ class Line:
                     leg.ringing and not leg.up,
                     leg.guard == self.guard,
                     self._ask(leg),
+                    leg.inbound,
                 )
                 for name, leg in self.board.legs.items()
             },

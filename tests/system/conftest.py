@@ -10,6 +10,7 @@ from tests.conftest import SERVICES
 from tests.rig.asterisk import AGENTS, Asterisk, running_asterisk
 from tests.rig.guard import Guard
 from tests.rig.hostile import HOSTILE_AGENTS, HOSTILE_DIALPLAN
+from tests.rig.inbound import INBOUND_AGENTS, INBOUND_DIALPLAN, INBOUND_FILES
 from tests.rig.ports import CARRIER, CARRIER2
 from tests.rig.sipp import Sipp, carrier
 from tests.rig.site import Site
@@ -29,7 +30,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def asterisk(pytestconfig: pytest.Config) -> Iterator[Asterisk]:
     """An Asterisk for tests that leave it running."""
-    with running_asterisk(agents=(*AGENTS, *HOSTILE_AGENTS), dialplan=HOSTILE_DIALPLAN) as running:
+    with running_asterisk(
+        agents=(*AGENTS, *HOSTILE_AGENTS, *INBOUND_AGENTS),
+        files=INBOUND_FILES,
+        dialplan=HOSTILE_DIALPLAN + INBOUND_DIALPLAN,
+    ) as running:
         pytestconfig.stash[SERVICES]["asterisk"] = lambda: running.process
         yield running
 

@@ -1,6 +1,7 @@
 """From a StasisStart to call control's Arrival: bounded, printable texts and the channel's own variables."""
 
 import asyncio
+from functools import partial
 
 import structlog
 
@@ -8,6 +9,7 @@ from callguard.asterisk import variables
 from callguard.asterisk.ari.client import AriClient
 from callguard.asterisk.ari.events import ChannelInfo, StasisStarted
 from callguard.asterisk.ari.requests import Request
+from callguard.control.inbound import INBOUND, InboundArrival
 from callguard.control.model import Arrival
 from callguard.errors import AsteriskError, NotFound, Rejected
 from callguard.screening.model import Mode
@@ -42,6 +44,34 @@ async def ask(client: AriClient, started: StasisStarted) -> tuple[Arrival, str]:
     return _arrival(
         started, {name: started.channel.variables.get(name, "") for name in variables.BROUGHT}
     ), why
+
+
+def is_inbound(started: StasisStarted) -> bool:
+    """Tell whether an inbound call comes by, which asks for nothing."""
+    return bool(started.args) and started.args[0].strip() == INBOUND
+
+
+def inbound_now(client: AriClient, started: StasisStarted) -> InboundArrival | None:
+    """What an inbound leg brought, from Stasis(APP,inbound,NUMBER); None for any other leg."""
+    if not is_inbound(started):
+        return None
+    number = bounded(",".join(started.args[1:])).strip()
+    return InboundArrival(started.channel.id, number, partial(_project, client, started.channel))
+
+
+async def _project(client: AriClient, channel: ChannelInfo) -> str | None:
+    """See control.inbound.AskProject."""
+    told = channel.variables.get(variables.PROJECT)
+    try:
+        if told is None:
+            told = await _variable(client, channel, variables.PROJECT)
+            if not told:
+                # Of a channel that is gone, too, a variable is not found.
+                await client.send([Request("GET", ("channels", channel.id))])
+    except AsteriskError as error:
+        _log.warning("a call's project cannot be read", channel=channel.id, problem=str(error))
+        return None
+    return bounded(told).strip()
 
 
 async def arrival(client: AriClient, started: StasisStarted) -> Arrival:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 
-from callguard.asterisk.ari.arrival import ask
+from callguard.asterisk.ari.arrival import ask, inbound_now, is_inbound
 from callguard.asterisk.ari.backoff import Backoff
 from callguard.asterisk.ari.client import AriClient
 from callguard.asterisk.ari.events import ChannelInfo, StasisStarted
@@ -95,16 +95,18 @@ class AriTelephony:
                 ringing=channel.state == "Ringing",
                 in_stasis=channel.id in ours,
                 ask=self._ask(channel, at) if channel.id in ours else None,
+                inbound=inbound_now(self._client, _started(channel, at)) if channel.id in ours else None,
             )
         bridges = {bridge.id: bridge.channels for bridge in snapshot.bridges.values()}
         return Sight(at, legs, bridges)
 
     def _ask(self, channel: ChannelInfo, at: datetime) -> AskArrival | None:
-        """Gets what a leg in Stasis asks for; None for a callee leg, and one that a transfer put there."""
-        args = channel.app_args[1:]
-        if not args or args[0] == CALLEE:
+        """Gets what a leg in Stasis asks for; None for a callee leg, one that a transfer put there, and an
+        inbound one, which asks for nothing."""
+        started = _started(channel, at)
+        if not started.args or started.args[0] == CALLEE or is_inbound(started):
             return None
-        return partial(ask, self._client, StasisStarted(at, channel, args, replaces=None))
+        return partial(ask, self._client, started)
 
     async def answered_at(self, channel: str) -> datetime | None:
         """When a caller leg was answered, by its CDR; None if that cannot be had."""
@@ -149,6 +151,10 @@ class AriTelephony:
             await send_nudging(self._client, wanted, legs)
         else:
             await self._client.send(wanted, quick=turn.by_websocket)
+
+
+def _started(channel: ChannelInfo, at: datetime) -> StasisStarted:
+    return StasisStarted(at, channel, channel.app_args[1:], replaces=None)
 
 
 async def _all_done(turns: set[_Turn]) -> None:

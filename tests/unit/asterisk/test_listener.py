@@ -18,6 +18,7 @@ from callguard.asterisk.ari.events import (
     ChannelInfo,
     ChannelStateChanged,
     DialProgressed,
+    Event,
     PlaybackFinished,
     StasisEnded,
     StasisStarted,
@@ -27,8 +28,10 @@ from callguard.asterisk.listener import CallListener
 from callguard.asterisk.variables import CHANNELVARS, PROJECT
 from callguard.config import AsteriskSettings
 from callguard.control import model as m
+from callguard.control.inbound import InboundResult
 from callguard.errors import AsteriskUnreachable, SqlError
 from callguard.screening.model import Mode, Reason, Verdict
+from tests.rig.callers import CALLER, Callers, inbound_of
 from tests.rig.fake_ari import fake_ari, settings_for
 from tests.rig.switchboard import ALLOWED, LISTED, Guard, Leg, a_guard, an_arrival
 
@@ -49,10 +52,18 @@ def started(
 
 
 @asynccontextmanager
+async def a_listener_of_inbound() -> AsyncIterator[tuple[Guard, CallListener, Callers]]:
+    """A guard's listener, and its inbound calls."""
+    async with a_guard() as guard:
+        callers = inbound_of(guard)
+        yield guard, CallListener(AriClient(AsteriskSettings()), guard.dispatcher, callers.calls), callers
+
+
+@asynccontextmanager
 async def a_listener() -> AsyncIterator[tuple[Guard, CallListener]]:
     """A guard's listener, whose client never reaches an Asterisk."""
     async with a_guard() as guard:
-        yield guard, CallListener(AriClient(AsteriskSettings()), guard.dispatcher)
+        yield guard, CallListener(AriClient(AsteriskSettings()), guard.dispatcher, inbound_of(guard).calls)
 
 
 async def come_in(
@@ -86,7 +97,7 @@ async def test_a_variable_that_did_not_come_with_the_leg_is_asked_for() -> None:
         ari.reply = reply
         arrival, trouble = await ask(client, started("agent", "bridge", ALLOWED, variables={}))
         assert (arrival.project, trouble) == (f"value of {PROJECT}", "")
-        listener = CallListener(client, guard.dispatcher)
+        listener = CallListener(client, guard.dispatcher, inbound_of(guard).calls)
         listener.on_event(started("agent", "bridge", ALLOWED, variables={}))
         await guard.quiet()
         assert len(guard.journal.decisions) == 1
@@ -104,7 +115,7 @@ async def test_a_defect_in_asking_for_variables_costs_no_record(monkeypatch: pyt
     async with a_guard() as guard:
         client = AriClient(AsteriskSettings())
         monkeypatch.setattr(client, "send", None)
-        listener = CallListener(client, guard.dispatcher)
+        listener = CallListener(client, guard.dispatcher, inbound_of(guard).calls)
         listener.on_event(started("agent", "bridge", ALLOWED, variables={}))
         await guard.quiet()
         (decision,) = guard.journal.decisions.values()
@@ -292,3 +303,73 @@ async def test_a_local_channel_that_is_no_transfer_is_decided_about_after_a_mome
         await guard.quiet()
         (decision,) = guard.journal.decisions.values()
         assert (decision.verdict, decision.facts.project) == (Verdict.ALLOW, None)
+
+
+async def come_by(guard: Guard, listener: CallListener, caller: str = CALLER) -> None:
+    """Let an inbound call come in and go on."""
+    guard.board.legs["in"] = Leg("callguard")
+    listener.on_event(started("in", "inbound", caller, variables={**ALL_EMPTY, PROJECT: "bank"}))
+    await guard.quiet()
+
+
+async def test_an_inbound_call_is_watched_and_goes_on_and_is_no_outbound_call() -> None:
+    async with a_listener_of_inbound() as (guard, listener, _):
+        await come_by(guard, listener)
+        assert guard.line.commands == [m.Watch("in"), m.Release("in")]
+        assert guard.journal.decisions == {}
+        assert guard.dispatcher.calls_in_progress.total() == 0
+
+
+async def test_an_inbound_call_that_waits_when_the_guard_comes_goes_on_and_is_not_hung_up() -> None:
+    async with a_listener_of_inbound() as (guard, listener, callers):
+        guard.board.legs["in"] = Leg("callguard", inbound=callers.arrival("in"))
+        await listener.on_connected(parse_version("22.10.1"))
+        await guard.quiet()
+        assert guard.line.commands == [m.Watch("in"), m.Release("in")]
+        assert "in" in guard.board.legs
+
+
+@pytest.mark.parametrize(
+    ("last", "result"),
+    [
+        (DialProgressed(AT, info("member"), "in", "ANSWER"), InboundResult.ANSWERED),
+        (ChannelHangupRequested(AT, info("in"), 16, soft=False), InboundResult.ABANDONED),
+        (ChannelDestroyed(AT, info("in"), 16, None), InboundResult.MISSED),
+    ],
+)
+async def test_what_becomes_of_an_inbound_call_is_read_from_its_events(
+    last: Event, result: InboundResult
+) -> None:
+    async with a_listener_of_inbound() as (guard, listener, callers):
+        await come_by(guard, listener)
+        listener.on_event(StasisEnded(AT, info("in")))
+        listener.on_event(DialProgressed(AT, info("member"), "in", ""))
+        listener.on_event(DialProgressed(AT, info("member"), "in", "RINGING"))
+        listener.on_event(DialProgressed(AT, info("member"), "in", "BUSY"))
+        listener.on_event(ChannelHangupRequested(AT, info("in"), 16, soft=True))
+        listener.on_event(ChannelHangupRequested(AT, info("another"), 16, soft=False))
+        await guard.quiet()
+        assert callers.results == []
+        listener.on_event(last)
+        await guard.quiet()
+        assert callers.results == [result]
+
+
+async def test_a_lost_connection_leaves_no_inbound_call_to_be_taken_for_abandoned() -> None:
+    async with a_listener_of_inbound() as (guard, listener, callers):
+        await come_by(guard, listener)
+        listener.on_disconnected(AsteriskUnreachable("away"))
+        listener.on_event(ChannelDestroyed(AT, info("in"), 16, None))
+        await guard.quiet()
+        assert callers.results == [InboundResult.UNSEEN]
+
+
+async def test_an_inbound_call_that_is_forwarded_through_the_guard_is_an_outbound_call_too() -> None:
+    async with a_listener_of_inbound() as (guard, listener, callers):
+        await come_by(guard, listener)
+        listener.on_event(started("in", "bridge", ALLOWED))
+        await guard.quiet()
+        listener.on_event(ChannelHangupRequested(AT, info("in"), 16, soft=False))
+        await guard.quiet()
+        assert guard.journal.results == ["cancelled"]
+        assert callers.results == [InboundResult.ABANDONED]

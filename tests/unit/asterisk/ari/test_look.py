@@ -24,6 +24,7 @@ CHANNELS = [
     channel("waiting", "Ring", "callguard,screen,0812"),
     channel("callee", "Ringing", "callguard,callee,waiting"),
     channel("local", "Up", "callguard"),
+    channel("inbound", "Ring", "callguard,inbound,0814"),
     channel("others", "Ring", "callguard-2,bridge,0813"),
     channel("dialling", "Up", "PJSIP/1@trunk", "Dial"),
 ]
@@ -50,10 +51,12 @@ async def test_a_look_shows_legs_and_bridges_and_asks_no_leg_for_what_it_brought
         "waiting": (False, False, True),
         "callee": (False, True, True),
         "local": (True, False, True),
+        "inbound": (False, False, True),
         "others": (False, False, False),
         "dialling": (True, False, False),
     }
     assert [name for name, leg in sight.legs.items() if leg.ask] == ["waiting"]
+    assert [leg.inbound.caller_number for leg in sight.legs.values() if leg.inbound] == ["0814"]
     assert sight.bridges == {"bridge": frozenset({"waiting", "callee"})}
     assert not [request for request in ari.http if "variable" in request]
 

@@ -1,0 +1,68 @@
+"""Where inbound calls arrive in tests, by the number that was dialled, and who calls back.
+
+`dial-` numbers lead to Dial, `queue-` ones to a queue; `-answers` to somebody who answers, `-rings` to
+somebody whose phone rings, `-misses` to the same, but only for a second.
+"""
+
+from tests.rig.asterisk import Agent
+
+INBOUND_AGENTS = (
+    Agent("callback", "agents", "106", {"CALLGUARD_PURPOSE": "callback", "CALLGUARD_PROJECT": "bank"}),
+    Agent("marketing", "agents", "107", {"CALLGUARD_PURPOSE": "marketing", "CALLGUARD_PROJECT": "bank"}),
+    Agent("callback-shop", "agents", "108", {"CALLGUARD_PURPOSE": "callback", "CALLGUARD_PROJECT": "shop"}),
+)
+
+# The last two digits tell carrier 1 to ring for ever; carrier 2 answers every call.
+_RINGS = "PJSIP/200088@carrier"
+_ANSWERS = "PJSIP/200000@carrier2"
+
+INBOUND_DIALPLAN = f"""
+#include callguard-inbound.conf
+
+[from-carrier](+)
+exten => dial-answers,1,Gosub(from-carrier,report,1)
+ same => n,Dial({_ANSWERS})
+ same => n,Hangup()
+exten => dial-rings,1,Gosub(from-carrier,report,1)
+ same => n,Dial({_RINGS})
+ same => n,Hangup()
+exten => dial-misses,1,Gosub(from-carrier,report,1)
+ same => n,Dial({_RINGS},1)
+ same => n,Hangup(19)
+exten => queue-answers,1,Gosub(from-carrier,report,1)
+ same => n,Answer()
+ same => n,Queue(answers)
+ same => n,Hangup()
+exten => queue-rings,1,Gosub(from-carrier,report,1)
+ same => n,Answer()
+ same => n,Queue(rings)
+ same => n,Hangup()
+exten => queue-empty,1,Gosub(from-carrier,report,1)
+ same => n,Answer()
+ same => n,Queue(empty)
+ same => n,Hangup()
+; It has a time limit of its own, which the report must leave in place.
+exten => limited,1,Set(TIMEOUT(absolute)=2)
+ same => n,Gosub(from-carrier,report,1)
+ same => n,Answer()
+ same => n,Wait(30)
+exten => T,1,Hangup()
+exten => report,1,Set(CALLGUARD_PROJECT=bank)
+ same => n,Gosub(callguard-inbound,s,1)
+ same => n,Return()
+
+[members]
+exten => answers,1,Dial({_ANSWERS})
+exten => rings,1,Dial({_RINGS})
+"""
+
+INBOUND_FILES = {
+    "queues.conf": """
+[general]
+[answers]
+member => Local/answers@members
+[rings]
+member => Local/rings@members
+[empty]
+"""
+}
