@@ -163,11 +163,13 @@ class Calls:
 
     async def _record(self, live: LiveCall, decision: Decision) -> None:
         started = time.perf_counter()
-        decision = await self._decider.record(decision)
+        recorded = await self._decider.record(decision)
         seconds = time.perf_counter() - started
-        # The call goes on first; the log line can wait.
-        self.take(live, m.Recorded(decision))
-        self._observer.recorded(decision, seconds)
+        # The call goes on first; the rest can wait.
+        self.take(live, m.Recorded(recorded))
+        self._observer.recorded(recorded, seconds)
+        if recorded.verdict is not decision.verdict:
+            await self._decider.release(recorded)
 
     async def _execute(self, live: LiveCall | None, command: TelephonyCommand) -> None:
         """Carry one command out, and bring its answer to the call. `live` is None for a stray."""

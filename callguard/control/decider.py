@@ -8,14 +8,15 @@ from datetime import datetime
 
 import structlog
 
+from callguard.control.claims import Claims
 from callguard.control.model import Arrival
-from callguard.control.ports import Journal, Lists, Observer
+from callguard.control.ports import Attempts, Journal, Lists, Observer
 from callguard.errors import CallguardError, SqlError
 from callguard.numbers import Number, NumberKind
 from callguard.screening.identity import Identities
 from callguard.screening.model import CallFacts, Decision, Hits, ListsUnavailable, Verdict
 from callguard.screening.rules import Rules
-from callguard.screening.screen import needs_lists, screen, without_journal
+from callguard.screening.screen import needs_lists, without_journal
 
 LISTS_SECONDS = 5.0
 SPOOL_SECONDS = 5.0
@@ -33,6 +34,7 @@ class Decider:
         guard: str,
         pbx: str,
         lists: Lists,
+        attempts: Attempts,
         journal: Journal,
         observer: Observer,
         rules: Rules,
@@ -41,11 +43,18 @@ class Decider:
         self._guard = guard
         self._pbx = pbx
         self._lists = lists
+        self._attempts = attempts
+        self._claims = Claims(lists, attempts)
         self._journal = journal
         self._observer = observer
         self._rules = rules
         self._read_facts = facts
         self._identities = Identities()
+
+    def use(self, rules: Rules, facts: Callable[[Arrival, datetime], CallFacts]) -> None:
+        """Read and decide the calls that come from now on by these. What is being decided is not touched."""
+        self._rules = rules
+        self._read_facts = facts
 
     def new_id(self, at: datetime) -> str:
         """The id of a decision yet to be made about a call that arrived at that instant."""
@@ -71,13 +80,15 @@ class Decider:
     async def decide(self, decision_id: str, facts: CallFacts, trouble: str = "") -> Decision:
         """Ask the lists and decide. `trouble` says why the facts may be incomplete: then the lists cannot be
         read for this call, and the failure policy decides."""
+        rules = self._rules
         lists = ListsUnavailable(trouble) if trouble else await self._ask_lists(facts)
+        screened = await self._claims.screened(decision_id, facts, lists, rules)
         hits = lists if isinstance(lists, Hits) else None
         return Decision(
             id=decision_id,
             reference=self._identities.reference(),
             facts=facts,
-            screened=screen(facts, lists, self._rules),
+            screened=screened,
             lists_position=hits.position if hits else None,
             lists_origin=hits.origin if hits else None,
         )
@@ -95,6 +106,12 @@ class Decider:
             why = type(error).__name__
         _log.error("the lists cannot be asked: the failure policy decides", problem=why)
         return ListsUnavailable(why)
+
+    async def release(self, decision: Decision) -> None:
+        """Give back the attempt of an allowed call that is not placed after all. Its override stays used up:
+        the journal has the decision that it was used for."""
+        if decision.facts.number.e164 is not None:
+            await self._attempts.release(decision.facts.number.e164, decision.id)
 
     async def record(self, decision: Decision) -> Decision:
         """Make a decision durable, in the journal or else in the spool; return the one to act on."""

@@ -20,7 +20,7 @@ from callguard.control.calls import Calls, LiveCall, gone
 from callguard.control.causes import dial_result
 from callguard.control.decider import Decider
 from callguard.control.model import Arrival, AskArrival
-from callguard.control.ports import Journal, Lists, Observer, Telephony
+from callguard.control.ports import Attempts, Journal, Lists, Observer, Telephony
 from callguard.control.reconcile import missed, resume
 from callguard.control.sight import Sight, decision_of
 from callguard.control.states import CallPolicy, HandedOver, State
@@ -51,6 +51,7 @@ class Dispatcher:
         pbx: str,
         telephony: Telephony,
         lists: Lists,
+        attempts: Attempts,
         journal: Journal,
         observer: Observer,
         policy: CallPolicy,
@@ -65,10 +66,11 @@ class Dispatcher:
         self._pbx = pbx
         self._telephony = telephony
         self._journal = journal
-        decider = Decider(
+        self._decider = Decider(
             guard=guard,
             pbx=pbx,
             lists=lists,
+            attempts=attempts,
             journal=journal,
             observer=observer,
             rules=rules,
@@ -81,7 +83,7 @@ class Dispatcher:
             journal=journal,
             observer=observer,
             policy=policy,
-            decider=decider,
+            decider=self._decider,
             clock=clock,
         )
         self._legs = self._calls.by_leg
@@ -95,6 +97,10 @@ class Dispatcher:
     def calls_in_progress(self) -> Counter[Mode | None]:
         """How many there are, by mode; None for those that are not decided yet."""
         return Counter(live.facts.mode if live.facts else None for live in self._calls.by_id.values())
+
+    def use(self, rules: Rules, facts: Callable[[Arrival, datetime], CallFacts]) -> None:
+        """Read and decide the calls that come from now on by these. What is being decided is not touched."""
+        self._decider.use(rules, facts)
 
     def stop(self) -> None:
         """Do nothing more: no event changes a call after this, and no timer of one goes off."""
