@@ -1,13 +1,14 @@
 """What call control needs from the outside, as Protocols; asterisk, lists and journal have the adapters."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from callguard.control.inbound import InboundEnd, Window, WindowFate
 from callguard.control.model import Outcome, TelephonyCommand
 from callguard.control.sight import Sight
-from callguard.screening.model import CallFacts, Decision, Hits
+from callguard.screening.model import Attempt, CallFacts, Decision, Exemption, Hits
 
 
 class Telephony(Protocol):
@@ -40,6 +41,46 @@ class Lists(Protocol):
         Redis is asked first; where it is cold, wrong or away, SQL is. Bounded in time.
         Raises SqlError when neither could answer.
         """
+
+    async def use_override(self, exemption: Exemption, decision_id: str) -> bool:
+        """Use an override for one call up, for the call of this decision; True for the one caller that got
+        it, False if it is not in force any more. Bounded in time.
+
+        Raises SqlError: then nobody knows, and the call is to be screened without it.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """The earlier attempts to a number, as they were at one instant."""
+
+    attempts: tuple[Attempt, ...]
+    token: object
+    """For Attempts.reserve alone."""
+
+
+class Attempts(Protocol):
+    """The earlier calls that were placed to a number, and the promise that one more is.
+
+    An attempt is there from its promise on. Once its decision is in the journal, the journal speaks for it,
+    and says whether it was answered. A promise whose decision never comes there is forgotten after minutes.
+    """
+
+    async def of(self, number: str, decision_id: str, at: datetime, period: timedelta) -> Seen:
+        """The attempts to a number (E.164) in the period before `at`, but for that of the decision itself.
+
+        Bounded in time. Raises SqlError when they cannot be counted.
+        """
+
+    async def reserve(self, number: str, seen: Seen, decision_id: str, attempt: Attempt) -> bool:
+        """Promise the attempt of a call that is to be placed; False if there were others since `seen`: then
+        nothing was promised.
+
+        Bounded in time. Raises SqlError when nobody could promise it; it may then count for minutes.
+        """
+
+    async def release(self, number: str, decision_id: str) -> None:
+        """Forget the promise of a call that is not placed after all. Bounded in time; raises nothing."""
 
 
 class Journal(Protocol):
