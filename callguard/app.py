@@ -20,7 +20,10 @@ from callguard.asterisk.ari.client import AriClient
 from callguard.asterisk.ari.telephony import AriTelephony
 from callguard.asterisk.listener import CallListener
 from callguard.asterisk.prompts import Prompts, sound_file
+from callguard.attempts.promises import Promises
+from callguard.attempts.service import CountedAttempts
 from callguard.config import Settings, advice
+from callguard.config.purposes import call_project, call_purpose
 from callguard.config.rulebook import load_rules
 from callguard.control.callbacks import InboundCalls
 from callguard.control.dispatcher import Dispatcher
@@ -73,6 +76,7 @@ async def run_guard(settings: Settings) -> None:
         stack.callback(threads.close)
         store = ListStore(engine)
         lists = GuardedLists(store, cache, threads)
+        attempts = await stack.enter_async_context(_attempts(settings, engine, lists, threads))
         journal = await stack.enter_async_context(
             JournalWriter(engine, settings.state / SPOOL, settings.sql.timeout)
         )
@@ -98,6 +102,7 @@ async def run_guard(settings: Settings) -> None:
                     pbx=settings.asterisk.name,
                     telephony=telephony,
                     lists=lists,
+                    attempts=attempts,
                     journal=journal,
                     observer=observer,
                     policy=policy,
@@ -169,6 +174,20 @@ async def _cache(settings: Settings) -> AsyncIterator[ListCache]:
         yield cache
 
 
+@asynccontextmanager
+async def _attempts(
+    settings: Settings, engine: sa.Engine, lists: GuardedLists, threads: SqlThreads
+) -> AsyncIterator[CountedAttempts]:
+    """The attempts, promised in the same Redis as the lists: as long as those reach it."""
+    promises = Promises(
+        connect(settings.redis, settings.state), key=settings.redis.key, timeout=settings.redis.timeout
+    )
+    try:
+        yield CountedAttempts(engine, promises, threads, redis_answers=lambda: lists.reaches_redis)
+    finally:
+        await promises.close()
+
+
 async def _cancel(task: "asyncio.Task[None]") -> None:
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
@@ -219,13 +238,14 @@ def facts_reader(settings: Settings) -> Callable[[Arrival, datetime], CallFacts]
     reader = NumberReader(**settings.numbers.model_dump())
 
     def read(arrival: Arrival, at: datetime) -> CallFacts:
+        project = call_project(settings, arrival.project or None)
         return CallFacts(
             at=at,
             dialled=arrival.dialled,
             number=reader.read(arrival.dialled),
             mode=arrival.mode,
-            project=arrival.project or settings.defaults.project or None,
-            purpose=arrival.purpose or settings.defaults.purpose,
+            project=project,
+            purpose=call_purpose(settings, arrival.purpose, project),
             agent=arrival.agent or arrival.endpoint,
             caller_number=arrival.caller_number,
             subject=arrival.subject,

@@ -8,18 +8,28 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, NoReturn, TypeVar
 
 from callguard.control import model as m
 from callguard.control.dispatcher import Dispatcher
 from callguard.control.inbound import InboundArrival
 from callguard.control.model import Arrival, AskArrival, Outcome, TelephonyCommand, Trunk
+from callguard.control.ports import Seen
 from callguard.control.sight import LegSeen, Sight
 from callguard.control.states import CallPolicy
 from callguard.errors import AsteriskUnreachable, Conflict, NotFound
 from callguard.numbers import Number, NumberKind
-from callguard.screening.model import CallFacts, Decision, Entry, FailurePolicy, Hits, Mode
+from callguard.screening.model import (
+    Attempt,
+    CallFacts,
+    Decision,
+    Entry,
+    Exemption,
+    FailurePolicy,
+    Hits,
+    Mode,
+)
 from tests.rig.rules import rules
 
 T = TypeVar("T")
@@ -241,12 +251,67 @@ class MemoryLists:
 
     def __init__(self) -> None:
         self.lookup_instead: Callable[[], Coroutine[Any, Any, Hits]] | None = None
+        self.exemptions: tuple[Exemption, ...] = ()
+        """Those of every number."""
+        self.used: list[tuple[int, str]] = []
+        """Overrides for one call that were used up, and for which decision."""
+        self.using: Exception | None = None
+        """What using an override raises."""
 
     async def lookup(self, number: str) -> Hits:
         if self.lookup_instead:
             return await self.lookup_instead()
         listed = Entry(1, f"+62{LISTED[1:]}", "customer-request", None, "", "phone", "sari", now(), None)
-        return Hits((listed,) if listed.number == number else (), 1, "redis")
+        entries = (listed,) if listed.number == number else ()
+        return Hits(entries, 1, "redis", exemptions=self.exemptions)
+
+    async def use_override(self, exemption: Exemption, decision_id: str) -> bool:
+        await asyncio.sleep(0)
+        if self.using:
+            raise self.using
+        if any(used == exemption.id for used, _ in self.used):
+            return False
+        self.used.append((exemption.id, decision_id))
+        return True
+
+
+class MemoryAttempts:
+    """The Attempts port."""
+
+    def __init__(self) -> None:
+        self.promised: dict[str, tuple[str, Attempt]] = {}
+        """Decision id -> number and attempt."""
+        self.asked = 0
+        self.released: list[str] = []
+        self.failing: Exception | None = None
+        """What counting raises."""
+        self.before_reserve: list[Callable[[], object]] = []
+        """What others do between the counting and the promise, each once."""
+
+    async def of(self, number: str, decision_id: str, at: datetime, period: timedelta) -> Seen:
+        self.asked += 1
+        await asyncio.sleep(0)
+        if self.failing:
+            raise self.failing
+        found = {
+            name: attempt
+            for name, (to, attempt) in self.promised.items()
+            if to == number and name != decision_id and attempt.at > at - period
+        }
+        return Seen(tuple(found.values()), frozenset(self.promised))
+
+    async def reserve(self, number: str, seen: Seen, decision_id: str, attempt: Attempt) -> bool:
+        await asyncio.sleep(0)
+        if self.before_reserve:
+            self.before_reserve.pop(0)()
+        if seen.token != frozenset(self.promised):
+            return False
+        self.promised[decision_id] = (number, attempt)
+        return True
+
+    async def release(self, number: str, decision_id: str) -> None:
+        self.released.append(decision_id)
+        self.promised.pop(decision_id, None)
 
 
 class MemoryJournal:
@@ -329,6 +394,7 @@ class Guard:
     dispatcher: Dispatcher
     line: Line
     lists: MemoryLists
+    attempts: MemoryAttempts
     journal: MemoryJournal
     witness: Witness
     tasks: Tasks
@@ -375,11 +441,15 @@ async def a_guard(
     board: Switchboard | None = None,
     name: str = "callguard",
     journal: MemoryJournal | None = None,
+    *,
     failure: FailurePolicy | None = None,
     policy: CallPolicy = POLICY,
+    attempts: MemoryAttempts | None = None,
+    over: str = "",
 ) -> AsyncIterator[Guard]:
     """A guard that is connected, but has taken nothing up yet; it ends as callguard ends when told to."""
     board = board or Switchboard()
+    attempts = attempts or MemoryAttempts()
     line, lists, journal, witness = Line(board, name), MemoryLists(), journal or MemoryJournal(), Witness()
 
     def facts(arrival: Arrival, at: datetime) -> CallFacts:
@@ -410,14 +480,15 @@ async def a_guard(
                 pbx="pbx",
                 telephony=line,
                 lists=lists,
+                attempts=attempts,
                 journal=journal,
                 observer=witness,
                 policy=policy,
-                rules=rules(failure or FailurePolicy()),
+                rules=rules(failure or FailurePolicy(), over=over),
                 facts=facts,
             )
             board.guards[name] = dispatcher
-            yield Guard(name, board, dispatcher, line, lists, journal, witness, tasks)
+            yield Guard(name, board, dispatcher, line, lists, attempts, journal, witness, tasks)
             dispatcher.stop()
             board.guards.pop(name, None)
             tasks.create_task(_end())
