@@ -110,14 +110,14 @@ class Importer:
     def clean(self, *, switched: bool = False) -> None:
         """Remove what importers that died, and generations that nothing needs any more, have left behind.
 
-        `switched`: one of the latter was in force until now, so that Redis has it, too.
+        `switched`: if there was a generation before, it was in force until now, so that Redis has it, too.
         """
         dead = self._store.fail_dead(self._registry.id)
         doomed = self._store.doomed(self._registry.id)
         for content in doomed:
             while self._store.delete_blocks(content):
                 pass
-        if dead or doomed or switched:
+        if dead or doomed or (switched and self._before is not None):
             self._live.sweep()
 
     def run(self, order: Order, confirm: Callable[[Outcome], None]) -> Outcome:

@@ -26,8 +26,8 @@ _RUN = 1 << 20
 """Chunks wait until there are this many numbers: many small runs would be slow to put together."""
 _AT_ONCE = 1 << 24
 """Numbers that `merged` puts together at once: a file that repeats its numbers costs it time, not memory."""
-_SAMPLES = 16
-"""Ranges that the block size is judged by."""
+_SAMPLES, _SAMPLE = 16, 500_000
+"""Ranges that the block size is judged by, and the numbers of each, about."""
 
 _Some = TypeVar("_Some", bound=np.unsignedinteger)
 _Offsets: TypeAlias = NDArray[np.uint32]
@@ -94,7 +94,7 @@ class NumberRuns:
 
     def best_size(self) -> int:
         """The block size that costs these numbers the least in Redis, judged by some ranges of them."""
-        ranges = self.ranges(max(SIZES))
+        ranges = self.ranges(max(SIZES), _SAMPLE)
         return best_size(self.merged(*bounds) for bounds in ranges[:: -(-len(ranges) // _SAMPLES) or 1])
 
     def _all_runs(self) -> "list[_Run]":

@@ -49,13 +49,25 @@ def test_lines_of_one_length_are_all_read() -> None:
     assert read_lines(data, shape, RULE).numbers.tolist() == wanted.tolist()
 
 
-@pytest.mark.parametrize("place", [0, 1, 9, 10, 16_384, 40_000])
+def test_lines_of_several_lengths_are_all_read() -> None:
+    count = 3 * lines._PIECE + 5
+    wanted = 12_010_000_000 + np.arange(count) * 7919 % 10_000_000
+    texts = [
+        (f"+{number}", f"{number}", f"201 {number % 10_000_000:07}")[index % 3]
+        for index, number in enumerate(wanted.tolist())
+    ]
+    data = "\n".join([*texts, ""]).encode()
+    assert len(data) > 2 * lines._BYTES_AT_ONCE
+    assert read_lines(data, shape, RULE).numbers.tolist() == wanted.tolist()
+
+
+@pytest.mark.parametrize("place", [0, 1, 9, 10, 65_536, 140_000])
 def test_one_line_that_differs_among_many_is_told_apart(place: int) -> None:
-    texts = [b"2015551234"] * 40_001
+    texts = [b"2015551234"] * 140_001
     texts[place] = b"201555123x"
     numbers, left = read(b"\n".join(texts) + b"\n")
     assert left == [(place, b"201555123x")]
-    assert numbers.count(12015551234) == 40_000
+    assert numbers.count(12015551234) == 140_000
 
 
 def test_two_lines_in_the_place_of_one_are_two() -> None:
