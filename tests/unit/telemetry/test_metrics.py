@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from callguard.control.inbound import InboundResult, WindowFate
 from callguard.numbers import Number, NumberKind
 from callguard.screening.model import CallFacts, Decision, Mode, Reason, Screened, Verdict
 from callguard.telemetry.metrics import CACHE_STATES, Figures, ListFigures, Metrics
@@ -91,6 +92,16 @@ def test_how_large_how_old_and_how_fresh_each_registry_list_is_is_told() -> None
         "allowed_age_days": (31, None),
         "fresh": (0, 1),
     }
+
+
+def test_inbound_calls_are_counted_by_what_became_of_them_and_windows_by_theirs() -> None:
+    metrics = Metrics()
+    metrics.inbound_ended(InboundResult.ABANDONED)
+    metrics.window_written(WindowFate.WRITTEN)
+    assert value(metrics, "callguard_inbound_calls_total", result="abandoned") == 1
+    assert value(metrics, "callguard_inbound_calls_total", result="answered") == 0
+    assert value(metrics, "callguard_callback_windows_total", fate="written") == 1
+    assert value(metrics, "callguard_callback_windows_total", fate="given-up") == 0
 
 
 def test_two_guards_in_one_process_do_not_mix() -> None:
