@@ -1,7 +1,7 @@
 """The rules in force: the shipped presets, the user's files laid over them, and the failure policy."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -26,9 +26,12 @@ class _Layers:
 
     files: list[tuple[Path, Document]] = field(default_factory=list)
     merged: Document = field(default_factory=dict)
+    replaced: set[str] = field(default_factory=set)
+    """The keys of lines that a later one changes or takes away."""
 
     def lay(self, file: Path, document: Document) -> None:
         self.files.append((file, document))
+        self.replaced |= _keys(self.merged) & _keys(document)
         self.merged = lay_over(self.merged, document)
 
     def where(self, location: Location, told: str) -> str:
@@ -59,7 +62,11 @@ def load_rules(settings: Settings) -> Rules:
         raise combined(errors)
     ordered = [layers.pop(BASE), *layers.values()]
     return _rules(
-        [(_with(one.merged, settings.registries), one.where, one.has_own) for one in ordered], settings
+        [
+            _Written(_with(one.merged, settings.registries), one.where, one.has_own, one.replaced)
+            for one in ordered
+        ],
+        settings,
     )
 
 
@@ -69,21 +76,32 @@ def rules_of(documents: Sequence[Document], settings: Settings) -> Rules:
     def told(document: Document) -> Where:
         return lambda _, key: ": ".join(filter(None, (f"preset {document.get('id')}", key)))
 
-    return _rules([(document, told(document), True) for document in documents], settings)
+    return _rules([_Written(document, told(document)) for document in documents], settings)
 
 
-def _rules(documents: Sequence[tuple[Document, Where, bool]], settings: Settings) -> Rules:
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """A preset as it is written, all its layers in one."""
+
+    document: Document
+    where: Where
+    own: bool = True
+    replaced: Set[str] | None = None
+    """The keys that its upper layers change or take away; None where nobody knows them any more."""
+
+
+def _rules(written: Sequence[_Written], settings: Settings) -> Rules:
     errors: list[ConfigurationError] = []
     compiler = Compiler(frozenset({*Purpose, *settings.rules.purposes}), errors)
-    made = [(compiler.preset(document, where, holidays=own), where) for document, where, own in documents]
-    presets = [(preset, where) for preset, where in made if preset is not None]
+    made = [(compiler.preset(one.document, one.where, holidays=one.own), one) for one in written]
+    presets = [(preset, one) for preset, one in made if preset is not None]
     if not errors:
         errors += chain(_mistaken_keys(presets), _off_in_vain(presets))
     if errors:
         raise combined(errors)
     return Rules(
         [preset for preset, _ in presets],
-        document=json.dumps([document for document, _, _ in documents], sort_keys=True, default=str),
+        document=json.dumps([one.document for one in written], sort_keys=True, default=str),
         failure=settings.failure.policy(),
         purposes=settings.rules.purposes,
     )
@@ -166,6 +184,11 @@ def _with(document: Mapping[str, Any], registries: RegistrySettings) -> Document
     return {**document, "rule": lines}
 
 
+def _keys(document: Document) -> set[str]:
+    lines = document.get("rule")
+    return set(lines) if isinstance(lines, dict) else set()
+
+
 def _has(document: Any, location: Location) -> bool:
     """Tell whether a document has a key."""
     try:
@@ -179,17 +202,17 @@ def _has(document: Any, location: Location) -> bool:
 # --- what no preset can tell by itself --------------------------------------------------------------------
 
 
-def _mistaken_keys(presets: Sequence[tuple[Preset, Where]]) -> Iterable[ConfigurationError]:
+def _mistaken_keys(presets: Sequence[tuple[Preset, _Written]]) -> Iterable[ConfigurationError]:
     """Keys that mean one thing in one preset and another in the next, and things that have two keys: a line
     would silently take the place of another, or stand beside one that it was to replace."""
     meanings: dict[str, str] = {}
     keys: dict[str, str] = {}
-    for preset, where in presets:
+    for preset, written in presets:
         for line in preset.lines:
             if isinstance(line, rules.OffLine):
                 continue
             meaning, only_one = _meaning(line)
-            place = where(("rule", line.key), path(("rule", line.key)))
+            place = _place(line, written)
             known = meanings.setdefault(line.key, meaning)
             if known != meaning:
                 what = f"is of {meaning}, but elsewhere this key is of {known}"
@@ -197,6 +220,11 @@ def _mistaken_keys(presets: Sequence[tuple[Preset, Where]]) -> Iterable[Configur
             elif only_one and keys.setdefault(meaning, line.key) != line.key:
                 what = f"{meaning} has the rule {keys[meaning]} already"
                 yield ConfigurationError(what, where=place, allowed=f"[rule.{keys[meaning]}]")
+
+
+def _place(line: AnyLine, written: _Written) -> str:
+    location: Location = ("rule", line.key)
+    return written.where(location, path(location))
 
 
 def _meaning(line: AnyLine) -> tuple[str, bool]:
@@ -214,18 +242,16 @@ def _meaning(line: AnyLine) -> tuple[str, bool]:
             return type(line).__name__.removesuffix("Line").lower(), False
 
 
-def _off_in_vain(presets: Sequence[tuple[Preset, Where]]) -> Iterable[ConfigurationError]:
+def _off_in_vain(presets: Sequence[tuple[Preset, _Written]]) -> Iterable[ConfigurationError]:
     """Lines that are to take away what is not there."""
-    for preset, where in presets:
-        if not any(line.off for line in preset.lines):
+    for preset, written in presets:
+        if written.replaced is None or not any(line.off for line in preset.lines):
             continue
         below = [other for other, _ in presets if other is not preset and _lies_below(other, preset)]
         keys = {line.key for other in below for line in other.lines if not line.off}
         for line in preset.lines:
-            if line.off and line.key not in keys:
-                yield unknown(
-                    line.key, sorted(keys), "rule", where(("rule", line.key), path(("rule", line.key)))
-                )
+            if line.off and line.key not in keys and line.key not in written.replaced:
+                yield unknown(line.key, sorted(keys), "rule", _place(line, written))
 
 
 def _lies_below(other: Preset, preset: Preset) -> bool:

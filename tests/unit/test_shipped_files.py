@@ -9,11 +9,11 @@ import pytest
 
 from callguard.asterisk.variables import CHANNELVARS, NUMBER, VERDICT
 from callguard.config import Settings, load
-from callguard.config.sections import Section
+from callguard.config.sections import ProjectSettings, Section
 
 REPOSITORY = Path(__file__).parents[2]
 EXAMPLE = REPOSITORY / "config/callguard.toml"
-SETTING = re.compile(r"^#(?=\w+ = )", re.MULTILINE)
+SETTING = re.compile(r"^#(?=\w+ = |\[projects\.)", re.MULTILINE)
 
 
 def without_comments() -> dict[str, Any]:
@@ -38,8 +38,10 @@ def test_the_example_as_it_stands_sets_nothing_but_the_defaults(tmp_path: Path) 
 @pytest.mark.parametrize("name", [name for name in Settings.model_fields if name != "state"])
 def test_the_example_shows_every_key_with_its_default(name: str) -> None:
     shown = without_comments()[name]
-    field = Settings.model_fields[name].default
+    field = ProjectSettings() if name == "projects" else Settings.model_fields[name].default
     (section,) = field if isinstance(field, tuple) else (field,)
+    if name == "projects":
+        (shown,) = shown.values()
     (shown,) = shown if isinstance(shown, list) else (shown,)
     wanted = defaults(section)
     assert {key: shown.get(key) for key in wanted} == wanted
@@ -50,7 +52,8 @@ def test_the_example_shows_every_key_with_its_default(name: str) -> None:
 
 def _text_of(name: str) -> str:
     """The lines of the example below the header of this section."""
-    found = re.search(rf"^\[+{name}\]+$(.*?)(?=^\[|\Z)", EXAMPLE.read_text(), re.MULTILINE | re.DOTALL)
+    header = r"#\[projects\.\w+\]" if name == "projects" else rf"\[+{name}\]+"
+    found = re.search(rf"^{header}$(.*?)(?=^#?\[|\Z)", EXAMPLE.read_text(), re.MULTILINE | re.DOTALL)
     assert found, f"no section {name}"
     return found[1]
 
