@@ -279,6 +279,7 @@ def call_policy(settings: Settings, prompts: Prompts) -> CallPolicy:
             variables.DECISION: decision.id,
         }
         if decision.verdict is Verdict.REFUSE:
+            told[variables.CAUSE] = str(settings.refusals.code(decision.reason).cause)
             told[variables.USERFIELD] = f"callguard:refuse:{decision.reason}:{decision.reference}"
         return told
 
@@ -287,6 +288,7 @@ def call_policy(settings: Settings, prompts: Prompts) -> CallPolicy:
         endpoint=endpoint,
         media=prompts.media,
         variables=channel_variables,
+        refusal=lambda reason: settings.refusals.code(reason).hangup,
         answer_before_prompt=settings.prompts.answer_before_prompt,
         prompt_seconds=settings.prompts.seconds,
     )

@@ -41,7 +41,6 @@ from callguard.lists.freshness import freshness
 from callguard.lists.model import RegistryList
 from callguard.lists.store import ListStore
 from callguard.lists.threads import SqlThreads
-from callguard.screening.model import Reason
 
 LONGEST_CHECK = 20.0
 """Seconds; each service's own timeout, which is shorter, names what was waited for."""
@@ -294,9 +293,7 @@ class Doctor:
         """Whether Asterisk will find each prompt: where it will ask for it, it must be."""
         http = self._settings.http
         prompts = Prompts(self._settings.prompts, f"http://{_reachable(http.host)}:{http.port}")
-        wanted = sorted(
-            {media for reason in Reason for one in LANGUAGES for media in prompts.media(reason, one)}
-        )
+        wanted = prompts.every_media()
         if self._settings.prompts.source == "files":
             return await self._prompt_files([media.removeprefix("sound:") for media in wanted])
         timeout = aiohttp.ClientTimeout(total=self._settings.asterisk.timeout)

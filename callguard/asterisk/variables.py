@@ -23,6 +23,8 @@ NUMBER = "CALLGUARD_NUMBER"
 """The number to dial, in the trunk's format."""
 DECISION = "CALLGUARD_DECISION"
 """The id of the decision in the journal."""
+CAUSE = "CALLGUARD_CAUSE"
+"""Of a refused call: the Q.850 cause to hang up with, should the dialplan have to."""
 
 USERFIELD = "CDR(userfield)"
 """Where a CDR names the decision. A dialplan function: it cannot be set along with others by ARRAY()."""

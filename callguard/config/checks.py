@@ -3,6 +3,7 @@
 Each check takes a value, gives it back, and raises Wrong. Nothing here reads a file or asks a service.
 """
 
+import difflib
 import re
 from collections.abc import Collection
 from datetime import datetime
@@ -10,6 +11,8 @@ from typing import TypeVar
 from urllib.parse import SplitResult, parse_qs, urlsplit
 
 import phonenumbers
+
+from callguard.screening.model import ALLOWING, Reason
 
 LONGEST_TEXT = 4096
 """Characters; a longer text in a setting is a mistake."""
@@ -65,6 +68,16 @@ def instant_or_empty(text: str) -> str:
     if not 2000 <= instant.year <= 2100:
         raise Wrong(f"is in the year {instant.year}", f"{allowed}, from 2000 to 2100")
     return text
+
+
+def refusing_reasons(by_reason: dict[str, T]) -> dict[str, T]:
+    known = sorted(reason.value for reason in Reason if reason not in ALLOWING)
+    for name in by_reason:
+        if name not in known:
+            nearest = difflib.get_close_matches(name[:100], known, n=1)
+            meant = f"; did you mean {nearest[0]}?" if nearest else ""
+            raise Wrong(f"{printable(name)[:60]} is no reason for a refusal{meant}", ", ".join(known))
+    return by_reason
 
 
 def sql_url(text: str) -> str:

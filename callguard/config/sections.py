@@ -18,9 +18,9 @@ from pydantic import (
 from callguard.config import checks, redis_url
 from callguard.config.checks import Wrong
 from callguard.control.inbound import Answered, CallbackRules
-from callguard.control.model import Trunk
+from callguard.control.model import RefusalCode, Trunk
 from callguard.errors import ConfigurationError
-from callguard.screening.model import DEFAULT_PURPOSE, FailurePolicy, Verdict
+from callguard.screening.model import DEFAULT_PURPOSE, FailurePolicy, Reason, Verdict
 from callguard.screening.rules import Shortcoming
 
 LONGEST_PASSWORD = 4096
@@ -282,8 +282,21 @@ class PromptSettings(Section):
     language: Literal["id", "en"] = "id"
     """For a channel whose own language is neither."""
     answer_before_prompt: bool = False
+    reference: bool = True
+    """Whether the decision's number is spoken after the reason, digit by digit."""
     seconds: Annotated[float, Field(gt=0, le=120)] = 20.0
-    """The longest that a prompt may take before the caller is hung up."""
+    """The longest that a prompt, the reference included, may take before the caller is hung up."""
+
+
+class RefusalSettings(Section):
+    """The SIP code that a refused caller's phone gets, by which a dialer knows whether to try again."""
+
+    default: RefusalCode = RefusalCode.FORBIDDEN
+    by_reason: Annotated[dict[str, RefusalCode], AfterValidator(checks.refusing_reasons)] = {}
+    """Reason -> its own code."""
+
+    def code(self, reason: Reason) -> RefusalCode:
+        return self.by_reason.get(reason.value, self.default)
 
 
 class HttpSettings(Section):
@@ -319,6 +332,7 @@ class Settings(Section):
     redis: RedisSettings = RedisSettings()
     sql: SqlSettings = SqlSettings()
     prompts: PromptSettings = PromptSettings()
+    refusals: RefusalSettings = RefusalSettings()
     http: HttpSettings = HttpSettings()
     log: LogSettings = LogSettings()
 

@@ -303,9 +303,8 @@ def _refusing(state: Refusing, event: Event, policy: CallPolicy) -> Step:
 def announce(call: Call, decision: Decision, policy: CallPolicy) -> Step:
     """Play the prompt that tells the caller why the call is refused."""
     playback = f"{call.bridge_id}-prompt"
-    media = policy.media(decision.reason, decision.facts.language)
     return Announcing(call, playback), (
-        m.Announce(call.caller, playback, media, policy.answer_before_prompt),
+        m.Announce(call.caller, playback, policy.media(decision), policy.answer_before_prompt),
         m.StartTimer(Timer.PROMPT, policy.prompt_seconds),
     )
 
@@ -316,17 +315,21 @@ def _announcing(state: Announcing, event: Event, policy: CallPolicy) -> Step:
         case _ if call.caller_gone:
             closing, commands = close(call, policy, Result.PROMPT_CUT)
         case m.PromptFinished(heard=True):
-            closing, commands = close(call, policy, Result.PROMPT_HEARD, HangupReason.REJECTED)
+            closing, commands = close(call, policy, Result.PROMPT_HEARD, _refusal(call, policy))
         case (
             m.PromptFinished()
             | m.TimerExpired(timer=Timer.PROMPT)
             | m.CommandFailed(command=m.Announce(), gone=False)
         ):
-            closing, commands = close(call, policy, Result.PROMPT_FAILED, HangupReason.REJECTED)
+            closing, commands = close(call, policy, Result.PROMPT_FAILED, _refusal(call, policy))
         case _:
             call, commands = _drop_unwanted(call, event)
             return replace(state, call=call), commands
     return closing, (m.CancelTimer(Timer.PROMPT), *commands)
+
+
+def _refusal(call: Call, policy: CallPolicy) -> HangupReason:
+    return policy.refusal(call.decision.reason) if call.decision is not None else HangupReason.REJECTED
 
 
 def _closing(state: Closing, event: Event, policy: CallPolicy) -> Step:

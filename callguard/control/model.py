@@ -7,7 +7,7 @@ through the ports and brings what happened back as events.
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 
 from callguard.screening.model import Decision, Mode
 
@@ -29,6 +29,35 @@ class HangupReason(StrEnum):
     """404 Not Found."""
 
 
+class RefusalCode(IntEnum):
+    """The SIP codes that a refused call may get, where it was not answered."""
+
+    FORBIDDEN = 403
+    """With Q.850 cause 21: do not call again."""
+    UNAVAILABLE = 480
+    """With cause 19: it may be tried later."""
+    DECLINE = 603
+    """With cause 16."""
+
+    @property
+    def hangup(self) -> HangupReason:
+        """What gives this code, on every version."""
+        return _HANGUP[self]
+
+    @property
+    def cause(self) -> int:
+        """The Q.850 cause by which a dialplan's own Hangup gives this code."""
+        return _CAUSE[self]
+
+
+_HANGUP = {
+    RefusalCode.FORBIDDEN: HangupReason.REJECTED,
+    RefusalCode.UNAVAILABLE: HangupReason.NO_ANSWER,
+    RefusalCode.DECLINE: HangupReason.NORMAL,
+}
+_CAUSE = {RefusalCode.FORBIDDEN: 21, RefusalCode.UNAVAILABLE: 19, RefusalCode.DECLINE: 16}
+
+
 class Result(StrEnum):
     """What became of a call, in a word. Part of the outside contract."""
 
@@ -43,7 +72,7 @@ class Result(StrEnum):
     CANCELLED = "cancelled"
     """The caller hung up before an answer."""
     PROMPT_HEARD = "prompt-heard"
-    """Refused, and the prompt played to its end."""
+    """Refused, and the prompt played to its end; of several recordings Asterisk tells how the last one ended."""
     PROMPT_CUT = "prompt-cut"
     """Refused, and the caller hung up during the prompt."""
     PROMPT_FAILED = "prompt-failed"

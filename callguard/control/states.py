@@ -35,10 +35,12 @@ class CallPolicy:
     trunks: tuple[Trunk, ...]
     endpoint: Callable[[Trunk, CallFacts], str]
     """What Asterisk dials to place the call over the trunk."""
-    media: Callable[[Reason, str], tuple[str, ...]]
-    """(reason, channel language) to the prompt's media URIs."""
+    media: Callable[[Decision], tuple[str, ...]]
+    """The media URIs, in order, of what a refused caller hears."""
     variables: Callable[[Decision], dict[str, str]]
     """The channel variables that tell the dialplan of a decision."""
+    refusal: Callable[[Reason], HangupReason] = lambda _reason: HangupReason.REJECTED
+    """How a refused caller leg is hung up, by the reason."""
     answer_before_prompt: bool = False
     prompt_seconds: float = 20.0
     prepare_seconds: float = 10.0

@@ -18,25 +18,33 @@ from typing import Any
 SOUNDS = Path(__file__).parent
 MANIFEST = "manifest.json"
 
-# The telephone's band; then quiet parts lifted, so that all prompts are equally loud; then silence ahead,
-# because the first quarter of a second of early media is often lost while the phone opens its path.
+# The telephone's band; then quiet parts lifted, so that all prompts are equally loud.
 _EFFECTS = (
     *("gain", "-6", "highpass", "200", "lowpass", "3400"),
     *("compand", "0.005,0.3", "6:-70,-70,-45,-25,-25,-16,-6,-11", "-2"),
     *("gain", "-n", "-3"),
-    *("pad", "0.25", "0.2"),
 )
+# Silence ahead of a prompt, because the first quarter of a second of early media is often lost while the
+# phone opens its path; and behind it.
+_PROMPT = (*_EFFECTS, "pad", "0.25", "0.2")
+# A part follows at once on what was said before: the voice's own silence is cut off at both ends, which begin
+# softly, for a cut is heard as a click.
+_CUT = ("silence", "1", "0.01", "0.5%", "fade", "t", "0.01", "reverse")
+_PART = (*_EFFECTS, *_CUT, *_CUT)
 
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """One prompt in one language."""
+    """One recording in one language: a prompt, or a part of what follows it."""
 
     name: str
     language: str
     text: str
+    """Empty for silence."""
     voice: str
     words_per_minute: int
+    pause: float | None = None
+    """Of a part: seconds of silence at its end."""
 
     @property
     def file(self) -> str:
@@ -44,21 +52,27 @@ class Prompt:
         return f"{self.language}/{self.name}.wav"
 
     @property
+    def effects(self) -> tuple[str, ...]:
+        """What sox makes of the spoken text; of no text, of nothing."""
+        if self.pause is None:
+            return _PROMPT
+        pad = ("pad", "0", str(self.pause))
+        return (*_PART, *pad) if self.text else pad
+
+    @property
     def digest(self) -> str:
         """Of all that the recording is made from."""
-        made_from = (self.text, self.voice, self.words_per_minute, _EFFECTS)
+        made_from = (self.text, self.voice, self.words_per_minute, self.effects)
         return hashlib.sha256(repr(made_from).encode()).hexdigest()
 
 
 def prompts(folder: Path = SOUNDS) -> list[Prompt]:
-    """Every prompt in every language, from texts.toml."""
+    """Every prompt and part in every language, from texts.toml."""
     told: dict[str, Any] = tomllib.loads((folder / "texts.toml").read_text("utf-8"))
     return [
-        Prompt(
-            name, language, text, told["voice"][language]["name"], told["voice"][language]["words_per_minute"]
-        )
-        for name, texts in told["prompt"].items()
-        for language, text in texts.items()
+        Prompt(name, language, texts[language], voice["name"], voice["words_per_minute"], texts.get("pause"))
+        for name, texts in (told["prompt"] | told["part"]).items()
+        for language, voice in told["voice"].items()
     ]
 
 
@@ -77,8 +91,11 @@ def _record(prompt: Prompt, file: Path) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         spoken = Path(scratch) / "spoken.wav"
         speed = str(prompt.words_per_minute)
-        _run("espeak-ng", "-v", prompt.voice, "-s", speed, "-w", str(spoken), "--", prompt.text)
-        _run("sox", "-D", str(spoken), "-r", "8000", "-c", "1", "-b", "16", str(file), *_EFFECTS)
+        if prompt.text:
+            _run("espeak-ng", "-v", prompt.voice, "-s", speed, "-w", str(spoken), "--", prompt.text)
+        else:
+            _run("sox", "-n", "-r", "8000", "-c", "1", "-b", "16", str(spoken), "trim", "0", "0")
+        _run("sox", "-D", str(spoken), "-r", "8000", "-c", "1", "-b", "16", str(file), *prompt.effects)
 
 
 def _run(*command: str) -> None:

@@ -37,6 +37,8 @@ class Guard:
             "ASTERISK__PASSWORD": asterisk.password,
             "HTTP__PORT": self.http_port,
             "TRUNKS": [{"name": "carrier", "endpoint": "PJSIP/{number}@carrier"}],
+            # Six seconds a refused call, which only a test of the reference itself has a use for.
+            "PROMPTS__REFERENCE": "false",
             "LOG__FORMAT": "json",
             # Whether a test passes is no matter of the hour. A test of presets names those that it is about.
             "RULES__PRESETS": [],

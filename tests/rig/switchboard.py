@@ -45,7 +45,7 @@ POLICY = CallPolicy(
         Trunk("second", "PJSIP/{number}@second", "e164", 30.0),
     ),
     endpoint=lambda trunk, facts: trunk.endpoint.format(number=facts.number.e164 or facts.number.digits),
-    media=lambda reason, language: (f"sound:{reason}",),
+    media=lambda decision: (f"sound:{decision.reason}",),
     variables=lambda decision: {"CALLGUARD_VERDICT": decision.verdict.value},
 )
 

@@ -25,7 +25,7 @@ POLICY = CallPolicy(
         Trunk("second", "PJSIP/{number}@second", "e164", 30.0, caller_id="+622150001"),
     ),
     endpoint=lambda trunk, facts: trunk.endpoint.format(number=facts.number.e164),
-    media=lambda reason, language: (f"sound:{language}/{reason}",),
+    media=lambda decision: (f"sound:{decision.facts.language}/{decision.reason}",),
     variables=lambda decision: {"CALLGUARD_VERDICT": decision.verdict.value},
 )
 ONE_TRUNK = replace(POLICY, trunks=POLICY.trunks[:1])

@@ -259,6 +259,17 @@ def test_any_verdict_but_allow_refuses(asterisk: Asterisk, trunk: Sipp, agent: s
         assert reached(asterisk, trunk) == []
 
 
+@pytest.mark.parametrize("agent", ["bridged", "screened", "asking"])
+@pytest.mark.parametrize(("cause", "status"), [("21", 403), ("19", 480), ("16", 603), ("", 403)])
+def test_a_refused_call_that_comes_back_gets_the_code_that_callguard_would_have_given(
+    asterisk: Asterisk, trunk: Sipp, agent: str, cause: str, status: int
+) -> None:
+    told = {"CALLGUARD_VERDICT": "refuse"} | ({"CALLGUARD_CAUSE": cause} if cause else {})
+    with puppet(asterisk, "callguard", told), dial(asterisk, "081234567890", agent) as phone:
+        assert phone.wait_end().statuses[-1] == status
+    assert reached(asterisk, trunk) == []
+
+
 def test_a_bridged_call_that_comes_back_is_never_dialled_again(asterisk: Asterisk, trunk: Sipp) -> None:
     setting(asterisk, "CALLGUARD_FAILURE", "allow")
     told = {"CALLGUARD_VERDICT": "allow", "CALLGUARD_NUMBER": "081234567890"}

@@ -1,19 +1,24 @@
 """Refused calls: what the agent hears and sees, that nothing reaches a carrier, what the journal says."""
 
 import sqlite3
-from collections.abc import Iterator
+import wave
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 
+from callguard.sounds.make import SOUNDS
 from tests.rig.numbers import Behaviour, subscriber
+from tests.rig.rtp import FRAME_SECONDS
 from tests.rig.site import Site
+from tests.rig.soundserver import SoundServer
 from tests.rig.waiting import wait_for
 from tests.system.conftest import StartSite
 
 BOTH_MODES = pytest.mark.parametrize("agent", ["agent1", "agent2"], ids=["bridge", "screen"])
 CAUSE_REJECTED = "Q.850;cause=21"
+CAUSES = {403: 21, 480: 19, 603: 16}
 
 
 @BOTH_MODES
@@ -57,6 +62,74 @@ def test_a_missing_prompt_still_refuses(start_site: StartSite, agent: str) -> No
         assert phone.ear.heard.audible == 0
     site.assert_never_reached_a_carrier(number)
     assert site.record(number)["outcome"] == "prompt-failed"
+
+
+def spoken_seconds(names: Sequence[str]) -> float:
+    """How long the recordings last, one after the other."""
+    total = 0.0
+    for name in names:
+        with wave.open(str(SOUNDS / f"{name}.wav")) as recording:
+            total += recording.getnframes() / recording.getframerate()
+    return total
+
+
+@BOTH_MODES
+def test_the_reason_is_followed_by_the_reference_that_finds_the_decision(
+    start_site: StartSite, agent: str
+) -> None:
+    with SoundServer() as sounds:
+        site = start_site(PROMPTS__REFERENCE="true", PROMPTS__BASE_URL=sounds.url)
+        sounds.guard_port = site.guard.http_port
+        number = subscriber()
+        site.guard.add(f"+62{number}")
+        with site.dial(f"0{number}", agent=agent) as phone:
+            assert phone.wait_end(40).statuses == [183, 403]
+            packets = phone.ear.heard.packets
+    row = site.record(number)
+    assert row["outcome"] == "prompt-heard"
+    digits = [f"digit-{digit}" for digit in row["reference"]]
+    spoken = [f"en/{name}" for name in ("listed", "reference", *digits[:3], "pause", *digits[3:])]
+    # Asterisk asks for each once, and plays a digit that comes again from its cache.
+    assert sounds.asked == list(dict.fromkeys(spoken))
+    assert packets * FRAME_SECONDS == pytest.approx(spoken_seconds(spoken), rel=0.1)
+    assert site.guard.log("--reference", row["reference"]) == [row]
+
+
+@BOTH_MODES
+@pytest.mark.parametrize(
+    ("missing", "outcome"),
+    # Asterisk goes on with the next recording, and tells how the last one ended.
+    [(["listed"], "prompt-heard"), ([f"digit-{digit}" for digit in range(10)], "prompt-failed")],
+    ids=["reason", "digits"],
+)
+def test_a_missing_recording_keeps_no_refusal_from_its_end(
+    start_site: StartSite, agent: str, missing: Sequence[str], outcome: str
+) -> None:
+    with SoundServer(missing) as sounds:
+        site = start_site(PROMPTS__REFERENCE="true", PROMPTS__BASE_URL=sounds.url)
+        number = subscriber()
+        site.guard.add(f"+62{number}")
+        with site.dial(f"0{number}", agent=agent) as phone:
+            assert phone.wait_end(30).statuses == [183, 403]
+    assert site.record(number)["outcome"] == outcome
+
+
+@BOTH_MODES
+def test_each_reason_has_the_sip_code_of_the_settings(start_site: StartSite, agent: str) -> None:
+    codes = {"inactive-customer": 480, "invalid-contact": 603}
+    site = start_site(REFUSALS__BY_REASON=codes)
+    numbers = {subscriber(): (category, status) for category, status in codes.items()}
+    numbers[subscriber()] = ("customer-request", 403)
+    with ExitStack() as calls:
+        phones = {}
+        for number, (category, _) in numbers.items():
+            site.guard.add(f"+62{number}", "--category", category)
+            phones[number] = calls.enter_context(site.dial(f"0{number}", agent=agent))
+        for number, (_, status) in numbers.items():
+            call = phones[number].wait_end(30)
+            assert call.statuses == [183, status]
+            assert f"cause={CAUSES[status]}" in call.first(status).header("Reason")
+            assert site.record(number)["outcome"] == "prompt-heard"
 
 
 @BOTH_MODES

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from callguard.app import call_policy, facts_reader, list_figures, screening_clock
 from callguard.asterisk.prompts import Prompts
 from callguard.config import Settings, advice
-from callguard.control.model import Arrival
+from callguard.control.model import Arrival, HangupReason
 from callguard.control.states import CallPolicy
 from callguard.lists.model import RegistryList
 from callguard.numbers import NumberKind
@@ -169,6 +169,29 @@ def test_a_refusal_is_named_in_the_cdr_too() -> None:
     assert told["CDR(userfield)"] == "callguard:refuse:opt-out:0001234"
 
 
+@pytest.mark.parametrize(
+    ("reason", "hangup", "cause"),
+    [
+        (Reason.OPT_OUT, HangupReason.REJECTED, "21"),
+        (Reason.ATTEMPTS, HangupReason.NO_ANSWER, "19"),
+        (Reason.HOLIDAY, HangupReason.NORMAL, "16"),
+    ],
+)
+def test_a_reason_has_the_code_of_the_settings_in_callguard_and_in_the_dialplan(
+    reason: Reason, hangup: HangupReason, cause: str
+) -> None:
+    made = policy(refusals={"by_reason": {"attempts": 480, "holiday": 603}})
+    assert made.refusal(reason) is hangup
+    assert made.variables(decided(read(), Verdict.REFUSE, reason))["CALLGUARD_CAUSE"] == cause
+
+
+def test_every_refusal_has_the_default_code_where_the_settings_say_no_other() -> None:
+    assert {policy().refusal(reason) for reason in Reason} == {HangupReason.REJECTED}
+    declined = policy(refusals={"default": 603, "by_reason": {"opt-out": 403}})
+    assert declined.refusal(Reason.REGISTRY) is HangupReason.NORMAL
+    assert declined.refusal(Reason.OPT_OUT) is HangupReason.REJECTED
+
+
 def test_an_unreadable_number_is_never_passed_on() -> None:
     facts = read(replace(ARRIVAL, dialled="0812;rm -rf"))
     assert facts.number.kind is NumberKind.UNREADABLE
@@ -179,7 +202,9 @@ def test_an_unreadable_number_is_never_passed_on() -> None:
 def test_prompts_are_played_as_the_settings_say() -> None:
     made = policy(prompts={"answer_before_prompt": True, "seconds": 7})
     assert (made.answer_before_prompt, made.prompt_seconds) == (True, 7)
-    assert made.media(Reason.OPT_OUT, "en") == ("sound:http://127.0.0.1:8089/sounds/en/listed.wav",)
+    refused = decided(read(replace(ARRIVAL, language="en")), Verdict.REFUSE, Reason.OPT_OUT)
+    assert made.media(refused)[0] == "sound:http://127.0.0.1:8089/sounds/en/listed.wav"
+    assert made.media(refused)[-1] == "sound:http://127.0.0.1:8089/sounds/en/digit-4.wav"
     assert policy().answer_before_prompt is False
 
 

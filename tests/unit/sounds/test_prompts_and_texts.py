@@ -10,12 +10,16 @@ from pathlib import Path
 
 import pytest
 
+from callguard.asterisk.prompts import LANGUAGES
+from callguard.config import PromptSettings
 from callguard.sounds.make import MANIFEST, SOUNDS, Prompt, make, prompts
 
 SAMPLES_A_SECOND = 8000
 
 ALL = prompts()
 NAMES = [prompt.file for prompt in ALL]
+PROMPTS = [prompt for prompt in ALL if prompt.pause is None]
+SPOKEN_PARTS = [prompt for prompt in ALL if prompt.pause is not None and prompt.text]
 
 
 def samples(file: Path) -> list[int]:
@@ -47,7 +51,7 @@ def test_no_text_was_changed_without_its_recording() -> None:
     assert made_from == {prompt.file: prompt.digest for prompt in ALL}
 
 
-@pytest.mark.parametrize("prompt", ALL, ids=NAMES)
+@pytest.mark.parametrize("prompt", PROMPTS, ids=lambda prompt: prompt.file)
 def test_a_prompt_begins_silent_and_then_speaks_for_a_few_seconds(prompt: Prompt) -> None:
     heard = samples(SOUNDS / prompt.file)
     assert 2 < len(heard) / SAMPLES_A_SECOND < 10
@@ -56,9 +60,30 @@ def test_a_prompt_begins_silent_and_then_speaks_for_a_few_seconds(prompt: Prompt
     assert spoken > len(heard) / 20
 
 
+@pytest.mark.parametrize("part", SPOKEN_PARTS, ids=lambda part: part.file)
+def test_a_part_is_spoken_at_once_and_ends_in_its_pause(part: Prompt) -> None:
+    heard = samples(SOUNDS / part.file)
+    assert part.pause is not None
+    pause = int(part.pause * SAMPLES_A_SECOND)
+    assert max(map(abs, heard[: SAMPLES_A_SECOND // 10])) > 500
+    assert max(map(abs, heard[-pause:])) < 100
+    assert max(map(abs, heard[-pause - SAMPLES_A_SECOND // 10 : -pause])) > 500
+    assert 0.2 < (len(heard) - pause) / SAMPLES_A_SECOND < 1.1
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_longest_refusal_ends_in_time_with_its_reference(language: str) -> None:
+    def seconds(name: str) -> float:
+        return len(samples(SOUNDS / language / f"{name}.wav")) / SAMPLES_A_SECOND
+
+    longest = max(seconds(prompt.name) for prompt in PROMPTS)
+    digits = 7 * max(seconds(f"digit-{digit}") for digit in range(10))
+    assert longest + seconds("reference") + digits + seconds("pause") < PromptSettings().seconds - 4
+
+
 def test_all_prompts_are_equally_loud() -> None:
     decibels = []
-    for prompt in ALL:
+    for prompt in PROMPTS:
         heard = samples(SOUNDS / prompt.file)
         mean_square = sum(sample * sample for sample in heard) / len(heard)
         decibels.append(10 * math.log10(mean_square / 32768**2))
