@@ -8,15 +8,16 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from callguard.journal.reader import Logged
-from callguard.journal.rows import match_row
+from callguard.journal.rows import match_row, step_row
 
 COLUMNS = (
     "id", "reference", "at", "agent", "caller_number", "dialled", "number", "number_kind", "number_why",
     "project", "purpose", "subject", "verdict", "reason", "matches", "rules", "lists_position",
     "lists_origin", "mode", "language", "pbx", "guard", "channel", "outcome", "ringing_at", "answered_at",
-    "ended_at", "ring_seconds", "duration_seconds", "cause", "trunk",
+    "ended_at", "ring_seconds", "duration_seconds", "cause", "trunk", "allowed_from",
 )  # fmt: skip
-"""The keys of an exported decision, in their order. Part of the outside contract: only ever added to."""
+"""The columns of CSV, in their order: the keys of JSON but `explanation`. Part of the outside contract: only
+ever added to."""
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "'", "＝", "＋", "－", "＠")  # noqa: RUF001
 """What makes a spreadsheet take a cell for a formula (OWASP, "CSV Injection"), and the apostrophe itself."""
@@ -61,6 +62,8 @@ def as_json(logged: Logged) -> dict[str, Any]:
         "duration_seconds": _seconds(answered, ended),
         "cause": outcome.cause if outcome else None,
         "trunk": outcome.trunk if outcome else None,
+        "allowed_from": _iso(decision.allowed_from),
+        "explanation": [step_row(step) for step in decision.screened.steps],
     }
 
 

@@ -5,7 +5,7 @@ Text that comes from a call is bounded here once more: an index of PostgreSQL re
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -32,6 +32,7 @@ Row = dict[str, Any]
 since 1970 in UTC."""
 
 _Q850_CAUSES = range(128)
+_FINDINGS = {finding.value[0]: finding for finding in Finding}
 
 
 BAD_ROW = (KeyError, TypeError, ValueError, AttributeError, OverflowError)
@@ -66,8 +67,8 @@ def decision_row(decision: Decision) -> Row:
         "guard": _bounded(facts.guard),
         "channel": _bounded(facts.channel),
         "language": _bounded(facts.language),
-        "steps": json.dumps([step_row(step) for step in decision.screened.steps]),
-        "allowed_from": None,
+        "steps": json.dumps(_steps_text(decision), separators=(",", ":")),
+        "allowed_from": None if decision.allowed_from is None else microseconds(decision.allowed_from),
     }
 
 
@@ -98,11 +99,18 @@ def decision_of(row: Mapping[str, Any]) -> Decision:
             reason=Reason(row["reason"]),
             matches=tuple(_match_of(match) for match in json.loads(row["matches"])),
             rules=row["rules"],
-            steps=tuple(_step_of(step) for step in json.loads(row["steps"])),
+            steps=_steps_of(row),
         ),
         lists_position=row["lists_position"],
         lists_origin=row["lists_origin"],
+        allowed_from=None if row["allowed_from"] is None else from_microseconds(row["allowed_from"]),
     )
+
+
+def complete(row: Row) -> Row:
+    """A row of `decisions` with the columns that an earlier version did not write, which a spool may hold.
+    Raises TypeError for what is no row."""
+    return {"steps": "[]", "allowed_from": None} | row
 
 
 def match_row(match: Match) -> Row:
@@ -110,9 +118,14 @@ def match_row(match: Match) -> Row:
     return {key: storable(value) if isinstance(value, str) else value for key, value in asdict(match).items()}
 
 
-def step_row(step: Step) -> list[str]:
-    """A step as it stands in `steps`: rule, preset, finding, detail."""
-    return [step.rule, step.preset, step.finding.value, storable(step.detail[:MAX_TEXT])]
+def step_row(step: Step) -> dict[str, str]:
+    """A step as it stands in `explanation`, in the JSON of `check` and `log`."""
+    return {
+        "rule": step.rule,
+        "preset": step.preset,
+        "finding": step.finding.value,
+        "detail": storable(step.detail),
+    }
 
 
 def outcome_row(outcome: Outcome) -> Row:
@@ -145,9 +158,46 @@ def _match_of(match: Mapping[str, Any]) -> Match:
     return Match(**{**match, "reason": Reason(match["reason"])})
 
 
-def _step_of(row: Sequence[str]) -> Step:
-    rule, preset, finding, detail = row
-    return Step(rule, preset, Finding(finding), detail)
+def _steps_text(decision: Decision) -> list[str]:
+    """The steps as they stand in `steps`, such as `hours US-FL p Mon 10:00 America/New_York`: rule, preset
+    (- for none), the finding's first letter, detail. No rule's key and no preset's id has a space. The number
+    and the purpose before them and the verdict after them are left out where they are what the row tells.
+    """
+    facts, screened = decision.facts, decision.screened
+    steps = list(screened.steps)
+    if steps[:2] == _first_steps(facts.number.e164, facts.purpose):
+        del steps[:2]
+    if steps[-1:] == [_last_step(screened.verdict, screened.reason)]:
+        del steps[-1]
+    return [
+        f"{step.rule} {step.preset or '-'} {step.finding.value[0]} {storable(step.detail[:MAX_TEXT])}"
+        for step in steps
+    ]
+
+
+def _steps_of(row: Mapping[str, Any]) -> tuple[Step, ...]:
+    steps: list[Step] = []
+    for text in json.loads(row["steps"]):
+        rule, preset, finding, detail = text.split(" ", 3)
+        steps.append(Step(rule, "" if preset == "-" else preset, _FINDINGS[finding], detail))
+    if not steps:
+        return ()  # of a version that kept none
+    first = [] if steps[0].rule == "number" else _first_steps(row["number"], row["purpose"])
+    if steps[-1].rule != "verdict":
+        steps.append(_last_step(Verdict(row["verdict"]), Reason(row["reason"])))
+    return (*first, *steps)
+
+
+def _first_steps(number: str | None, purpose: str) -> list[Step]:
+    return [
+        Step("number", "", Finding.PASSED, number or ""),
+        Step("purpose", "", Finding.PASSED, purpose),
+    ]
+
+
+def _last_step(verdict: Verdict, reason: Reason) -> Step:
+    finding = Finding.ALLOWED if verdict is Verdict.ALLOW else Finding.REFUSED
+    return Step("verdict", "", finding, reason.value)
 
 
 def _bounded(text: str) -> str:

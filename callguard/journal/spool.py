@@ -18,7 +18,7 @@ from typing import BinaryIO
 
 import structlog
 
-from callguard.journal.rows import BAD_ROW, Row, decision_of, outcome_of
+from callguard.journal.rows import BAD_ROW, Row, complete, decision_of, outcome_of
 
 _BATCH = 500
 """Lines that go into one transaction."""
@@ -107,6 +107,7 @@ class Spool:
                 kind, _, text = line.partition(b" ")
                 row = json.loads(text)
                 if kind == b"decision":
+                    row = complete(row)
                     decision_of(row)
                     decisions.append(row)
                 elif kind == b"outcome":

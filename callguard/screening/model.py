@@ -171,7 +171,7 @@ class Attempt:
     """UTC."""
     project: str | None
     purpose: str
-    """As it was screened."""
+    """As it was said."""
     subject: str
     answered: bool | None
     """None while nobody knows yet, or if it was never seen."""
@@ -348,6 +348,9 @@ class Decision:
     """The version of the internal lists that was asked; None if none was."""
     lists_origin: str | None
     """`redis`, `sql`, or None if no list was asked."""
+    allowed_from: datetime | None = None
+    """UTC. Of a call that was refused by hours, a holiday or attempts: the next minute that every rule
+    permits; None if it is not near, and for every other call."""
 
     @property
     def verdict(self) -> Verdict:

@@ -14,8 +14,8 @@ from callguard.control.model import Result
 from callguard.journal.export import COLUMNS, as_json, csv_lines, json_lines
 from callguard.journal.reader import Logged
 from callguard.journal.rows import decision_of, decision_row
-from callguard.screening.model import Decision, Verdict
-from tests.rig.decisions import a_decision, a_match, an_outcome
+from callguard.screening.model import Decision, Finding, Reason, Step, Verdict
+from tests.rig.decisions import START, a_decision, a_match, an_outcome
 
 FORMULA_STARTS = "=+-@\t\r\n＝＋－＠"  # noqa: RUF001
 
@@ -37,13 +37,32 @@ def read_csv(text: str) -> list[dict[str, str]]:
 def test_an_exported_decision_has_the_keys_of_the_outside_contract() -> None:
     decision = a_decision(Verdict.REFUSE, matches=(a_match(),))
     exported = as_json(Logged(decision, an_outcome(decision)))
-    assert tuple(exported) == COLUMNS
+    assert tuple(exported) == (*COLUMNS, "explanation")
     assert exported["at"] == "2026-11-21T08:30:00.123456+00:00"
     assert exported["number"] == "+6281234567890"
     assert (exported["verdict"], exported["reason"]) == ("refuse", "opt-out")
     assert exported["matches"][0]["detail"] == "asked by phone"
     assert exported["outcome"] == "answered"
     assert (exported["ring_seconds"], exported["duration_seconds"]) == (3.0, 55.0)
+
+
+def test_an_exported_decision_is_explained_step_by_step_and_says_when_it_will_be_allowed() -> None:
+    step = Step("hours", "US-FL", Finding.REFUSED, "Mon 21:00 America/New_York")
+    decision = a_decision(Verdict.REFUSE, reason=Reason.OUTSIDE_HOURS)
+    exported = as_json(
+        Logged(
+            replace(
+                decision,
+                screened=replace(decision.screened, steps=(step,)),
+                allowed_from=START + timedelta(hours=11),
+            ),
+            None,
+        )
+    )
+    assert exported["explanation"] == [
+        {"rule": "hours", "preset": "US-FL", "finding": "refused", "detail": "Mon 21:00 America/New_York"}
+    ]
+    assert exported["allowed_from"] == "2026-11-21T19:30:00.123456+00:00"
 
 
 def test_a_call_that_goes_on_has_no_outcome_and_no_duration() -> None:
@@ -85,6 +104,7 @@ def test_a_cell_of_csv_less_its_apostrophe_is_what_was_recorded(text: str) -> No
     assert tuple(row) == COLUMNS
     read = {name: cell.removeprefix("'") for name, cell in row.items()}
     assert json.loads(read.pop("matches")) == exported.pop("matches")
+    del exported["explanation"]
     assert read == {name: "" if value is None else str(value) for name, value in exported.items()}
 
 

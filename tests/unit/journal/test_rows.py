@@ -2,14 +2,19 @@
 
 import json
 from dataclasses import replace
+from datetime import UTC, datetime
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from callguard.control.model import Result
-from callguard.journal.rows import MAX_TEXT, decision_of, decision_row, outcome_of, outcome_row
-from callguard.screening.model import Verdict
+from callguard.journal.rows import MAX_TEXT, decision_of, decision_row, outcome_of, outcome_row, step_row
+from callguard.numbers import NumberReader
+from callguard.screening.model import Finding, Hits, ListsUnavailable, Step, Verdict
+from callguard.screening.screen import screen, without_journal
 from tests.rig.decisions import a_decision, a_match, an_outcome
+from tests.rig.rules import rules
 
 any_text = st.text(st.characters(exclude_categories=()), max_size=80)
 
@@ -19,6 +24,38 @@ def test_a_decision_and_its_outcome_come_back_from_their_rows_unchanged() -> Non
     assert decision_of(decision_row(decision)) == decision
     for outcome in (an_outcome(decision), an_outcome(decision, Result.BUSY)):
         assert outcome_of(outcome_row(outcome)) == outcome
+
+
+NIGHT = datetime(2026, 11, 23, 15, 0, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("dialled", ["081234567890", "+13055550123", "112", "99", "x"])
+@pytest.mark.parametrize("purpose", ["marketing", "service", "gossip"])
+@pytest.mark.parametrize("lists", [Hits((), 7, "redis"), ListsUnavailable("no answer")])
+def test_the_explanation_comes_back_whole_though_the_row_keeps_only_what_it_does_not_tell(
+    dialled: str, purpose: str, lists: Hits | ListsUnavailable
+) -> None:
+    number = NumberReader(internal=["99"]).read(dialled)
+    facts = replace(a_decision().facts, at=NIGHT, number=number, purpose=purpose)
+    screened = screen(facts, lists, rules(presets=("ID", "US", "US-FL")))
+    decision = replace(a_decision(), facts=facts, screened=screened)
+    for made in (decision, without_journal(decision, Verdict.REFUSE)):
+        row = decision_row(made)
+        assert decision_of(row).screened == made.screened
+        assert len(row["steps"]) < len(json.dumps([step_row(step) for step in made.screened.steps])) / 2
+
+
+def test_a_row_of_any_steps_can_be_stored_and_is_bounded() -> None:
+    steps = (Step("hours", "US-FL", Finding.REFUSED, "\0\udcff\n" + "x" * 10_000),)
+    decision = a_decision(Verdict.REFUSE)
+    row = decision_row(replace(decision, screened=replace(decision.screened, steps=steps)))
+    (kept,) = [step for step in decision_of(row).screened.steps if step.rule == "hours"]
+    assert kept.detail == "\N{REPLACEMENT CHARACTER}" * 2 + "\n" + "x" * (MAX_TEXT - 3)
+
+
+def test_when_a_call_will_be_allowed_is_kept() -> None:
+    decision = replace(a_decision(Verdict.REFUSE), allowed_from=NIGHT)
+    assert decision_of(decision_row(decision)).allowed_from == NIGHT
 
 
 @given(any_text)

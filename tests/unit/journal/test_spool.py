@@ -48,6 +48,13 @@ def test_rows_come_back_in_their_order_and_once(spool: Spool) -> None:
     assert drained(spool).decisions == []
 
 
+def test_a_decision_that_an_earlier_version_spooled_is_not_lost(spool: Spool) -> None:
+    row = decision_row(a_decision())
+    earlier = {key: value for key, value in row.items() if key not in ("steps", "allowed_from")}
+    spool.append(decisions=[earlier])
+    assert drained(spool).decisions == [row]
+
+
 def test_nobody_else_may_read_the_spool(spool: Spool) -> None:
     spool.append(decisions=[decision_row(a_decision())])
     assert stat.S_IMODE(spool.path.stat().st_mode) == 0o600
