@@ -243,7 +243,7 @@ class Binding:
     attempts: tuple[AttemptsLine, ...] = ()
     override: OverrideLine | None = None
     counted: timedelta | None = None
-    """How long an attempt to these numbers may matter to any call; None if to none."""
+    """How long an attempt of this purpose to these numbers may matter to any call; None if to none."""
 
     def category(self, name: str) -> CategoryLine | None:
         """The line that speaks of a category's entries, for any purpose; None if none is in force."""
@@ -325,7 +325,10 @@ class Rules:
             zones = preset.zones or zones
             of_prefixes |= preset.zones_of_prefixes
             for line in preset.lines:
-                merged[line.key] = line
+                below = merged.get(line.key)
+                # What was turned off is still known: a category that is off does not fall to the line for
+                # all others.
+                merged[line.key] = replace(below, off=True) if line.off and below is not None else line
         lines = tuple(line for line in merged.values() if not line.off)
         binding = [line for line in lines if purpose in line.purposes]
         # Another project's preset may count the attempts of this one.
@@ -333,7 +336,7 @@ class Rules:
             line.period
             for preset in chain
             for line in preset.lines
-            if isinstance(line, AttemptsLine) and not line.off
+            if isinstance(line, AttemptsLine) and not line.off and purpose in line.purposes
         ]
         return Binding(
             presets=tuple(preset.id for preset in general + own),

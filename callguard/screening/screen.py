@@ -11,6 +11,7 @@ from functools import partial
 from operator import attrgetter
 
 from callguard.numbers import NumberKind
+from callguard.screening.counting import counted
 from callguard.screening.exemptions import in_force, why_not
 from callguard.screening.matches import data_text, of_entry, of_exemption, of_registry
 from callguard.screening.model import (
@@ -33,7 +34,7 @@ from callguard.screening.model import (
     Verdict,
 )
 from callguard.screening.patterns import matches
-from callguard.screening.rules import AttemptsLine, Line, Per, Rules, Shortcoming
+from callguard.screening.rules import Line, Rules, Shortcoming
 from callguard.screening.times import clocks_text, holiday_name, local_times, within_hours
 
 __all__ = ["counted", "in_force", "needs_lists", "screen", "without_journal"]
@@ -245,7 +246,7 @@ class _Check:
                 told = f"{attempts.why}: the failure policy says {policy}"
                 self._rule(line, finding, Reason.GUARD_UNAVAILABLE, told)
                 continue
-            count = len(counted(line, self._facts, self._binding.purpose, attempts))
+            count = len(counted(line, self._facts, self._rules, attempts))
             finding = Finding.REFUSED if count >= line.most else Finding.PASSED
             self._rule(line, finding, Reason.ATTEMPTS, f"{count} of {line.most} made")
 
@@ -364,27 +365,6 @@ class _Check:
             times = local_times(self._facts.at, zones)
             self._times[zones] = times, clocks_text(times)
         return self._times[zones]
-
-
-def counted(
-    line: AttemptsLine, facts: CallFacts, purpose: str, attempts: Sequence[Attempt]
-) -> list[datetime]:
-    """The instants of the earlier attempts that count for a line, oldest first. `purpose` is as screened.
-
-    The period rolls: an attempt counts until it is just so old. One that another guard's clock puts after
-    this call counts, too.
-    """
-    since = facts.at - line.period
-    return sorted(
-        attempt.at
-        for attempt in attempts
-        if attempt.at > since
-        and attempt.purpose in line.purposes
-        and (attempt.answered is not False or not line.answered_only)
-        and (Per.PROJECT not in line.per or attempt.project == facts.project)
-        and (Per.PURPOSE not in line.per or attempt.purpose == purpose)
-        and (Per.SUBJECT not in line.per or attempt.subject == facts.subject)
-    )
 
 
 def _at_once(verdict: Verdict, reason: Reason, step: Step, rules: Rules) -> Screened:
