@@ -41,6 +41,7 @@ COMMANDS = {
     "cache": ("callguard.cli.cache:cache", "The lists in Redis: compare them with SQL, build them anew."),
     "check": ("callguard.cli.check:check", "Say whether a number may be called, and why, without a call."),
     "doctor": ("callguard.cli.doctor:doctor", "Look at everything that callguard rests on; say what to do."),
+    "exempt": ("callguard.cli.exempt:exempt", "Who may be called all the same: consent, override and so on."),
     "guard": ("callguard.cli.guard:guard", "Guard the calls of an Asterisk, until SIGTERM or Ctrl-C."),
     "list": ("callguard.cli.list:list_", "Registry lists: create, import, show, roll back, drop."),
     "log": ("callguard.cli.log:log", "Show the journal of decisions, newest first."),

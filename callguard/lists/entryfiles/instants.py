@@ -1,4 +1,4 @@
-"""When an entry of a file expires. Pure.
+"""When an entry of a file expires, or an exemption starts. Pure.
 
 What cannot be read is an InputError: a bad date never means "no expiry" (it does in Genesys Cloud, whose help
 page "Create a new internal DNC list" says so).
@@ -37,6 +37,13 @@ def instant(text: str) -> int:
 
 
 @lru_cache(maxsize=8192)
+def start_of(text: str) -> int:
+    """As `instant`, but a day means its beginning. Raises InputError."""
+    at = instant(text)
+    return _midnight(date.fromisoformat(text)) if _DAY.fullmatch(text) else at
+
+
+@lru_cache(maxsize=8192)
 def days_after(text: str, start: date) -> int:
     """The end of the day so many days after a day, in this computer's zone; in microseconds since 1970.
 
@@ -49,4 +56,8 @@ def days_after(text: str, start: date) -> int:
 
 
 def _end_of(day: date) -> int:
-    return microseconds(datetime.combine(day + timedelta(days=1), time()).astimezone(UTC))
+    return _midnight(day + timedelta(days=1))
+
+
+def _midnight(day: date) -> int:
+    return microseconds(datetime.combine(day, time()).astimezone(UTC))

@@ -95,7 +95,7 @@ def added(store: ListStore, row: Row) -> None:
 
 
 def said(kept: Iterable[Kept]) -> list[tuple[object, ...]]:
-    return [kept_values(one)[:6] + kept_values(one)[9:] for one in kept]
+    return [kept_values(one)[:6] + kept_values(one)[7:8] + kept_values(one)[9:] for one in kept]
 
 
 def emptied(engine: sa.Engine) -> None:
