@@ -12,6 +12,7 @@ import structlog
 
 from callguard.control.ports import Attempts, Lists
 from callguard.errors import CallguardError
+from callguard.screening.forecast import passes_at
 from callguard.screening.model import (
     Attempt,
     AttemptsUnavailable,
@@ -102,13 +103,23 @@ class _Claim:
             screened = screen(self._facts, self._found, self._rules, attempts)
             override = self._needed(screened)
             if override is None or override.id == self._held:
-                return screened
+                return self._with_forecast(screened, attempts)
             if await self._use(override):
                 self._held = override.id
                 return screened
             assert isinstance(self._found, Hits)  # noqa: S101 - the override is of them
             rest = tuple(one for one in self._found.exemptions if one.id != override.id)
             self._found = replace(self._found, exemptions=rest)
+
+    def _with_forecast(
+        self, screened: Screened, attempts: Sequence[Attempt] | AttemptsUnavailable
+    ) -> Screened:
+        try:
+            at = passes_at(screened, self._facts, self._found, self._rules, attempts)
+        except Exception:  # the call is refused all the same
+            _log.exception("when a call will be allowed cannot be told", decision=self._decision_id)
+            return screened
+        return screened if at is None else replace(screened, allowed_from=at)
 
     def _needed(self, screened: Screened) -> Exemption | None:
         """The override for one call alone that the call is allowed by."""

@@ -62,7 +62,7 @@ def as_json(logged: Logged) -> dict[str, Any]:
         "duration_seconds": _seconds(answered, ended),
         "cause": outcome.cause if outcome else None,
         "trunk": outcome.trunk if outcome else None,
-        "allowed_from": _iso(decision.allowed_from),
+        "allowed_from": _iso(decision.screened.allowed_from),
         "explanation": [step_row(step) for step in decision.screened.steps],
     }
 

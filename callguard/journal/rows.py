@@ -41,7 +41,7 @@ BAD_ROW = (KeyError, TypeError, ValueError, AttributeError, OverflowError)
 
 def decision_row(decision: Decision) -> Row:
     """The row of table `decisions` that holds this decision."""
-    facts = decision.facts
+    facts, allowed_from = decision.facts, decision.screened.allowed_from
     return {
         "id": decision.id,
         "reference": decision.reference,
@@ -68,7 +68,7 @@ def decision_row(decision: Decision) -> Row:
         "channel": _bounded(facts.channel),
         "language": _bounded(facts.language),
         "steps": json.dumps(_steps_text(decision), separators=(",", ":")),
-        "allowed_from": None if decision.allowed_from is None else microseconds(decision.allowed_from),
+        "allowed_from": None if allowed_from is None else microseconds(allowed_from),
     }
 
 
@@ -100,10 +100,10 @@ def decision_of(row: Mapping[str, Any]) -> Decision:
             matches=tuple(_match_of(match) for match in json.loads(row["matches"])),
             rules=row["rules"],
             steps=_steps_of(row),
+            allowed_from=None if row["allowed_from"] is None else from_microseconds(row["allowed_from"]),
         ),
         lists_position=row["lists_position"],
         lists_origin=row["lists_origin"],
-        allowed_from=None if row["allowed_from"] is None else from_microseconds(row["allowed_from"]),
     )
 
 

@@ -332,6 +332,9 @@ class Screened:
     """The version of the rules that decided."""
     steps: tuple[Step, ...] = ()
     """The whole check, in order: the explanation."""
+    allowed_from: datetime | None = None
+    """UTC. Of a call that was refused by hours, a holiday or attempts, where somebody looked: the next minute
+    that every rule permits. None if it is not near, and for every other call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -348,9 +351,6 @@ class Decision:
     """The version of the internal lists that was asked; None if none was."""
     lists_origin: str | None
     """`redis`, `sql`, or None if no list was asked."""
-    allowed_from: datetime | None = None
-    """UTC. Of a call that was refused by hours, a holiday or attempts: the next minute that every rule
-    permits; None if it is not near, and for every other call."""
 
     @property
     def verdict(self) -> Verdict:

@@ -49,16 +49,8 @@ def test_an_exported_decision_has_the_keys_of_the_outside_contract() -> None:
 def test_an_exported_decision_is_explained_step_by_step_and_says_when_it_will_be_allowed() -> None:
     step = Step("hours", "US-FL", Finding.REFUSED, "Mon 21:00 America/New_York")
     decision = a_decision(Verdict.REFUSE, reason=Reason.OUTSIDE_HOURS)
-    exported = as_json(
-        Logged(
-            replace(
-                decision,
-                screened=replace(decision.screened, steps=(step,)),
-                allowed_from=START + timedelta(hours=11),
-            ),
-            None,
-        )
-    )
+    screened = replace(decision.screened, steps=(step,), allowed_from=START + timedelta(hours=11))
+    exported = as_json(Logged(replace(decision, screened=screened), None))
     assert exported["explanation"] == [
         {"rule": "hours", "preset": "US-FL", "finding": "refused", "detail": "Mon 21:00 America/New_York"}
     ]
