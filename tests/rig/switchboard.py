@@ -252,7 +252,7 @@ class MemoryLists:
     def __init__(self) -> None:
         self.lookup_instead: Callable[[], Coroutine[Any, Any, Hits]] | None = None
         self.exemptions: tuple[Exemption, ...] = ()
-        """Those of every number."""
+        """Those that every number's answer has."""
         self.used: list[tuple[int, str]] = []
         """Overrides for one call that were used up, and for which decision."""
         self.using: Exception | None = None
@@ -398,6 +398,7 @@ class Guard:
     journal: MemoryJournal
     witness: Witness
     tasks: Tasks
+    facts: Callable[[Arrival, datetime], CallFacts]
 
     async def quiet(self) -> None:
         await self.tasks.quiet()
@@ -488,7 +489,7 @@ async def a_guard(
                 facts=facts,
             )
             board.guards[name] = dispatcher
-            yield Guard(name, board, dispatcher, line, lists, attempts, journal, witness, tasks)
+            yield Guard(name, board, dispatcher, line, lists, attempts, journal, witness, tasks, facts)
             dispatcher.stop()
             board.guards.pop(name, None)
             tasks.create_task(_end())
