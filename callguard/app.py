@@ -90,6 +90,7 @@ async def run_guard(settings: Settings) -> None:
                 Part("redis", status.cache is CacheState.WARM, status.why or str(status.cache), needed=False),
             )
 
+        clock = screening_clock(settings.rules.clock, datetime.now(UTC))
         telephony, observer = AriTelephony(client), CallObserver(metrics)
         writer = ListWriter(store, cache, threads, embedded=not settings.redis.url)
         port = await stack.enter_async_context(serving(settings.http, pages(metrics, readiness, sound_file)))
@@ -108,7 +109,7 @@ async def run_guard(settings: Settings) -> None:
                     policy=policy,
                     rules=rules,
                     facts=facts_reader(settings),
-                    clock=screening_clock(settings.rules.clock, datetime.now(UTC)),
+                    clock=clock,
                 )
                 metrics.watch(lambda: _figures(dispatcher, lists, client, journal))
                 tasks.create_task(lists.run())
@@ -119,6 +120,7 @@ async def run_guard(settings: Settings) -> None:
                     observer=observer,
                     rules=settings.inbound.rules(),
                     read_number=NumberReader(**settings.numbers.model_dump()).read_e164,
+                    clock=clock,
                     project=settings.defaults.project,
                 )
                 tasks.create_task(inbound.write_windows())

@@ -23,6 +23,11 @@ MOST_TRUNKS = 20
 T = TypeVar("T")
 
 
+def whole_number(given: object) -> object:
+    """A number that an environment variable gives as text; anything else as it is."""
+    return int(given) if isinstance(given, str) and re.fullmatch("[0-9]{1,9}", given) else given
+
+
 class Wrong(ValueError):
     """A value that cannot be used. `key` is the path below what was checked, where that was a section."""
 

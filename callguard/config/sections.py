@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     SecretStr,
@@ -291,7 +292,7 @@ class PromptSettings(Section):
 class RefusalSettings(Section):
     """The SIP code that a refused caller's phone gets, by which a dialer knows whether to try again."""
 
-    default: RefusalCode = RefusalCode.FORBIDDEN
+    default: Annotated[RefusalCode, BeforeValidator(checks.whole_number)] = RefusalCode.FORBIDDEN
     by_reason: Annotated[dict[str, RefusalCode], AfterValidator(checks.refusing_reasons)] = {}
     """Reason -> its own code."""
 

@@ -60,10 +60,12 @@ class InboundCalls:
         observer: InboundObserver,
         rules: CallbackRules,
         read_number: Callable[[str], str],
+        clock: Callable[[], datetime],
         project: str = "",
     ) -> None:
-        """`read_number` reads a caller's number as E.164, or raises InputError. `project` is that of a leg
-        which brings none; empty for the whole company."""
+        """`read_number` reads a caller's number as E.164, or raises InputError. `clock` tells the time (UTC)
+        that calls are screened at, and so that windows begin at. `project` is that of a leg which brings
+        none; empty for the whole company."""
         self._tasks = tasks
         self._telephony = telephony
         self._windows = windows
@@ -71,6 +73,7 @@ class InboundCalls:
         self._rules = rules
         self._read_number = read_number
         self._project = project
+        self._clock = clock
         self._calls: OrderedDict[str, _Live] = OrderedDict()
         self._waiting: OrderedDict[tuple[str, str | None], Window] = OrderedDict()
         self._wanted = asyncio.Event()
@@ -147,7 +150,7 @@ class InboundCalls:
         self._observer.inbound_ended(end, number)
         if number is None:
             return
-        at = datetime.now(UTC)
+        at = self._clock()
         project = await live.project
         if project is None:
             # Without it the window could be one for calls of every project.

@@ -91,6 +91,16 @@ AGENTS = (
 )
 """One agent for each way to place a call: bridge, screen, no guard; the guard with no dialplan around it."""
 
+PURPOSEFUL_AGENTS = (
+    Agent("callback", "agents", "106", {"CALLGUARD_PURPOSE": "callback", "CALLGUARD_PROJECT": "bank"}),
+    Agent("marketing", "agents", "107", {"CALLGUARD_PURPOSE": "marketing", "CALLGUARD_PROJECT": "bank"}),
+    Agent("callback-shop", "agents", "108", {"CALLGUARD_PURPOSE": "callback", "CALLGUARD_PROJECT": "shop"}),
+    Agent("debt1", "agents", "109", {"CALLGUARD_PURPOSE": "collection", "CALLGUARD_REFERENCE": "debt-1"}),
+    Agent("debt2", "agents", "110", {"CALLGUARD_PURPOSE": "collection", "CALLGUARD_REFERENCE": "debt-2"}),
+    Agent("bank", "agents", "111", {"CALLGUARD_PROJECT": "bank"}),
+)
+"""Agents whose channels say what their calls are for."""
+
 
 @cache
 def asterisk_root() -> Path:

@@ -13,7 +13,7 @@ from callguard.control.inbound import (
     WindowFate,
 )
 from callguard.errors import InputError
-from tests.rig.switchboard import Guard
+from tests.rig.switchboard import Guard, now
 
 CALLER = "+6281234567890"
 ANONYMOUS = "anonymous"
@@ -86,6 +86,7 @@ def inbound_of(guard: Guard, rules: CallbackRules | None = None, project: str = 
         observer=callers,
         rules=rules or CallbackRules(),
         read_number=_read,
+        clock=now,
         project=project,
     )
     return callers

@@ -1,16 +1,8 @@
-"""Where inbound calls arrive in tests, by the number that was dialled, and who calls back.
+"""Where inbound calls arrive in tests, by the number that was dialled.
 
 `dial-` numbers lead to Dial, `queue-` ones to a queue; `-answers` to somebody who answers, `-rings` to
 somebody whose phone rings, `-misses` to the same, but only for a second.
 """
-
-from tests.rig.asterisk import Agent
-
-INBOUND_AGENTS = (
-    Agent("callback", "agents", "106", {"CALLGUARD_PURPOSE": "callback", "CALLGUARD_PROJECT": "bank"}),
-    Agent("marketing", "agents", "107", {"CALLGUARD_PURPOSE": "marketing", "CALLGUARD_PROJECT": "bank"}),
-    Agent("callback-shop", "agents", "108", {"CALLGUARD_PURPOSE": "callback", "CALLGUARD_PROJECT": "shop"}),
-)
 
 # The last two digits tell carrier 1 to ring for ever; carrier 2 answers every call.
 _RINGS = "PJSIP/200088@carrier"

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from tests.conftest import SERVICES
-from tests.rig.asterisk import AGENTS, Asterisk, running_asterisk
+from tests.rig.asterisk import AGENTS, PURPOSEFUL_AGENTS, Asterisk, running_asterisk
 from tests.rig.guard import Guard
 from tests.rig.hostile import HOSTILE_AGENTS, HOSTILE_DIALPLAN
-from tests.rig.inbound import INBOUND_AGENTS, INBOUND_DIALPLAN, INBOUND_FILES
+from tests.rig.inbound import INBOUND_DIALPLAN, INBOUND_FILES
 from tests.rig.ports import CARRIER, CARRIER2
 from tests.rig.sipp import Sipp, carrier
 from tests.rig.site import Site
@@ -31,7 +31,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def asterisk(pytestconfig: pytest.Config) -> Iterator[Asterisk]:
     """An Asterisk for tests that leave it running."""
     with running_asterisk(
-        agents=(*AGENTS, *HOSTILE_AGENTS, *INBOUND_AGENTS),
+        agents=(*AGENTS, *HOSTILE_AGENTS, *PURPOSEFUL_AGENTS),
         files=INBOUND_FILES,
         dialplan=HOSTILE_DIALPLAN + INBOUND_DIALPLAN,
     ) as running:
