@@ -80,6 +80,7 @@ async def run_guard(settings: Settings) -> None:
         journal = await stack.enter_async_context(
             JournalWriter(engine, settings.state / SPOOL, settings.sql.timeout)
         )
+        await journal.keep_rules(rules)
         client = await stack.enter_async_context(AriClient(settings.asterisk))
 
         def readiness() -> Sequence[Part]:

@@ -19,6 +19,7 @@ from typing import BinaryIO
 import structlog
 
 from callguard.journal.rows import BAD_ROW, Row, complete, decision_of, outcome_of
+from callguard.journal.versions import read_rules_row
 
 _BATCH = 500
 """Lines that go into one transaction."""
@@ -32,6 +33,8 @@ class Spooled:
 
     decisions: tuple[Row, ...]
     outcomes: tuple[Row, ...]
+    rules: tuple[Row, ...] = ()
+    """Versions of the rules."""
 
 
 def decision_line(row: Row) -> bytes:
@@ -44,6 +47,11 @@ def outcome_line(row: Row) -> bytes:
     return b"outcome " + json.dumps(row).encode() + b"\n"
 
 
+def rules_line(row: Row) -> bytes:
+    """A version of the rules as a line of the spool."""
+    return b"rules " + json.dumps(row).encode() + b"\n"
+
+
 class Spool:
     """The file; made, with mode 0600, when there is first something to keep."""
 
@@ -52,9 +60,12 @@ class Spool:
         self.damaged = path.with_suffix(".damaged")
         """Where lines go that cannot be read."""
 
-    def append(self, *, decisions: Sequence[Row] = (), outcomes: Sequence[Row] = ()) -> None:
+    def append(
+        self, *, decisions: Sequence[Row] = (), outcomes: Sequence[Row] = (), rules: Sequence[Row] = ()
+    ) -> None:
         """Keep these rows. Durable on return; raises OSError, and then the file is as it was."""
-        _append(self.path, b"".join([*map(decision_line, decisions), *map(outcome_line, outcomes)]))
+        lines = [*map(rules_line, rules), *map(decision_line, decisions), *map(outcome_line, outcomes)]
+        _append(self.path, b"".join(lines))
 
     def is_empty(self) -> bool:
         """Tell whether there is nothing to bring into the database. Raises OSError."""
@@ -102,6 +113,7 @@ class Spool:
     def _add(self, lines: Sequence[bytes], add: Callable[[Spooled], None]) -> None:
         decisions: list[Row] = []
         outcomes: list[Row] = []
+        rules: list[Row] = []
         for line in lines:
             try:
                 kind, _, text = line.partition(b" ")
@@ -113,12 +125,14 @@ class Spool:
                 elif kind == b"outcome":
                     outcome_of(row)
                     outcomes.append(row)
+                elif kind == b"rules":
+                    rules.append(read_rules_row(row))
                 else:
-                    raise ValueError("neither a decision nor an outcome")
+                    raise ValueError("neither a decision, an outcome nor a version of the rules")
             except BAD_ROW:
                 self.set_aside(line, "it cannot be read")
-        if decisions or outcomes:
-            add(Spooled(tuple(decisions), tuple(outcomes)))
+        if decisions or outcomes or rules:
+            add(Spooled(tuple(decisions), tuple(outcomes), tuple(rules)))
 
 
 def _lines(file: BinaryIO, size: int) -> list[bytes]:

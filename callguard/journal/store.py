@@ -20,6 +20,7 @@ from callguard.database import microseconds, snapshot, sql_errors
 from callguard.errors import SqlError
 from callguard.journal.rows import Row, decision_of
 from callguard.journal.tables import decisions, open_decisions, outcomes, superseded
+from callguard.journal.versions import add_versions
 from callguard.screening.model import Decision
 
 _TIDY_AFTER = 200
@@ -103,6 +104,10 @@ class JournalStore:
             cursor.executemany(self._close, rows)
 
         self._transaction(work)
+
+    def add_versions(self, rows: Sequence[Row]) -> None:
+        """Store versions of the rules. Raises SqlError; then none was added."""
+        add_versions(self._engine, list(rows))
 
     def open_decisions(self, pbx: str, guard: str) -> list[Decision]:
         """This guard's decisions on this PBX that have no outcome, oldest first. Raises SqlError."""

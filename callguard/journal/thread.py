@@ -18,7 +18,7 @@ import structlog
 
 from callguard.errors import SqlError
 from callguard.journal.rows import BAD_ROW, Row
-from callguard.journal.spool import Spool, Spooled, decision_line, outcome_line
+from callguard.journal.spool import Spool, Spooled, decision_line, outcome_line, rules_line
 from callguard.journal.store import JournalStore, refuses_a_row
 from callguard.screening.model import Decision
 
@@ -224,6 +224,8 @@ class JournalThread:
 
     def _add_spooled(self, lines: Spooled) -> None:
         self._serve(Wake())
+        for row, error in _each_apart(lines.rules, self._store.add_versions):
+            self._spool.set_aside(rules_line(row), str(error))
         for row, error in _each_apart(lines.decisions, lambda rows: self._store.add_decisions(lambda: rows)):
             self._spool.set_aside(decision_line(row), str(error))
         for row, error in _each_apart(lines.outcomes, self._store.add_outcomes):

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -16,7 +17,9 @@ from callguard.journal.rows import Row, decision_row, outcome_row
 from callguard.journal.spool import Spool
 from callguard.journal.store import JournalStore
 from callguard.journal.thread import Finish, JournalThread, OpenDecisions, Record, Stop, Wake
+from callguard.journal.versions import add_versions, rules_row
 from callguard.screening.model import Decision
+from callguard.screening.rules import Rules
 
 SPOOL = "journal.spool"
 """The spool's name in the state folder."""
@@ -43,6 +46,7 @@ class JournalWriter:
         timeout: float,
         on_recorded: Callable[[float], None] = lambda _seconds: None,
     ) -> None:
+        self._engine = engine
         self._store = JournalStore(engine)
         self._spool = Spool(spool)
         self._timeout = timeout
@@ -117,6 +121,25 @@ class JournalWriter:
         self._spool.append(decisions=[decision_row(decision)])
         self.spooled += 1
         if not self._closed:
+            self._thread.put(Wake())
+
+    async def keep_rules(self, rules: Rules) -> None:
+        """Store a version of the rules; to be awaited before a decision names it. In the spool while the
+        database is away, and never raises: calls go on, whatever becomes of it."""
+        row = rules_row(rules, datetime.now(UTC))
+        try:
+            async with asyncio.timeout(self._timeout):
+                await asyncio.to_thread(add_versions, self._engine, [row])
+        except (SqlError, TimeoutError) as error:
+            why = str(error) or f"not within {self._timeout:g} s"
+        else:
+            return
+        _log.warning("a version of the rules waits for the database", version=rules.version, problem=why)
+        try:
+            await asyncio.to_thread(self._spool.append, rules=[row])
+        except OSError as error:
+            _log.error("a version of the rules cannot be kept", version=rules.version, problem=str(error))
+        else:
             self._thread.put(Wake())
 
     def outcome(self, outcome: Outcome) -> None:
