@@ -19,6 +19,9 @@ LONGEST_TEXT = 4096
 
 
 MOST_TRUNKS = 20
+MOST_RULE_FILES = 100
+LONGEST_PROJECT = 100
+"""Characters of a project's name."""
 
 T = TypeVar("T")
 
@@ -139,6 +142,26 @@ def word(text: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9._-]{1,64}", text):
         raise Wrong("is not a name", "1 to 64 letters, digits, . _ -")
     return text
+
+
+def purpose(text: str) -> str:
+    """A purpose of the user's own. A call's purpose is folded to lower case, so none other would be found."""
+    if not re.fullmatch(r"[a-z0-9._-]{1,64}", text):
+        raise Wrong("is no name of a purpose", "1 to 64 small letters, digits, . _ -")
+    return text
+
+
+def projects(given: dict[str, T]) -> dict[str, T]:
+    for name in given:
+        if not 1 <= len(name) <= LONGEST_PROJECT or name != name.strip():
+            raise Wrong(f"has a project of {len(name)} characters", f"names of 1 to {LONGEST_PROJECT}")
+    return given
+
+
+def rule_files(given: tuple[T, ...]) -> tuple[T, ...]:
+    if len(given) > MOST_RULE_FILES:
+        raise Wrong(f"cannot be a list of {len(given)}", f"up to {MOST_RULE_FILES} files")
+    return given
 
 
 def user(text: str) -> str:

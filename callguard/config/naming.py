@@ -151,8 +151,8 @@ def expected(field: FieldInfo | None) -> str:
     if field is None:
         return ""
     kind = kind_of(field)
-    if field.description:
-        return field.description
+    if description := next((one.description for one in (field, *_inner(field)) if one.description), None):
+        return description
     if get_origin(kind) is Literal:
         return " or ".join(map(str, get_args(kind)))
     if isinstance(kind, type) and issubclass(kind, Enum):
@@ -171,7 +171,7 @@ def expected(field: FieldInfo | None) -> str:
         return "a section with the keys " + ", ".join(kind.model_fields)
     lengths = {
         name: getattr(limit, name)
-        for limit in field.metadata
+        for limit in _limits(field)
         for name in ("min_length", "max_length")
         if hasattr(limit, name)
     }
@@ -180,12 +180,24 @@ def expected(field: FieldInfo | None) -> str:
     return "text"
 
 
+def _inner(field: FieldInfo) -> list[FieldInfo]:
+    """What is said of the type in `Annotated[...] | None`."""
+    if get_origin(field.annotation) not in {UnionType, typing.Union}:
+        return []
+    notes = [note for one in get_args(field.annotation) for note in getattr(one, "__metadata__", ())]
+    return [note for note in notes if isinstance(note, FieldInfo)]
+
+
+def _limits(field: FieldInfo) -> list[typing.Any]:
+    return [limit for one in (field, *_inner(field)) for limit in one.metadata]
+
+
 def _expected_number(field: FieldInfo, kind: type) -> str:
     words = {"gt": "above", "ge": "from", "lt": "below", "le": "up to"}
     limits = [
         f"{word} {getattr(limit, name):g}"
         for name, word in words.items()
-        for limit in field.metadata
+        for limit in _limits(field)
         if hasattr(limit, name)
     ]
     return " ".join(["a whole number" if kind is int else "a number", *limits])

@@ -16,7 +16,7 @@ from pydantic import AfterValidator, Field, ValidationError
 
 from callguard.config import checks
 from callguard.config.naming import Location, named, path, unknown
-from callguard.config.ruletables import TABLES, OffTable, Prefix, Text, Zone
+from callguard.config.ruletables import TABLES, OffTable, Prefix, Text, Zone, Zones
 from callguard.config.sections import Section
 from callguard.errors import ConfigurationError
 from callguard.numbering import prefixes_of
@@ -45,7 +45,7 @@ class PresetFile(Section):
     """What its numbers begin with, calling code first, instead of regions: an area."""
     projects: tuple[Annotated[str, Field(min_length=1, max_length=64)], ...] = ()
     zones: tuple[Zone, ...] = ()
-    zones_of_prefixes: dict[Prefix, Annotated[tuple[Zone, ...], Field(min_length=1)]] = Field(
+    zones_of_prefixes: dict[Prefix, Zones] = Field(
         default_factory=dict, description='a table such as { "628" = ["Asia/Jakarta", "Asia/Jayapura"] }'
     )
     as_of: date | None = None

@@ -15,7 +15,7 @@ import stat
 import typing
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
-from typing import TypeAlias, get_origin
+from typing import TypeAlias, get_args, get_origin
 
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
@@ -159,13 +159,21 @@ def _value(text: str, field: FieldInfo | None) -> object:
     text.encode()  # a variable that is not UTF-8 cannot be a setting: UnicodeEncodeError is a ValueError
     kind = kind_of(field)
     if kind is Path:
-        return str(Path.cwd() / text) if text and not text.startswith("~") else text
+        return _from_here(text)
     if kind in {int, float, bool} or get_origin(kind) in {tuple, dict}:
         try:
-            return json.loads(text)
+            value = json.loads(text)
         except RecursionError as error:
             raise ValueError from error
+        if get_origin(kind) is tuple and get_args(kind)[0] is Path and isinstance(value, list):
+            return [_from_here(one) if isinstance(one, str) else one for one in value]
+        return value
     return text
+
+
+def _from_here(text: str) -> str:
+    """A path in a variable begins at the current folder."""
+    return str(Path.cwd() / text) if text and not text.startswith("~") else text
 
 
 # --- naming what is wrong ---------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo
 
 import phonenumbers
-from pydantic import AfterValidator, Field, ValidationInfo, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, model_validator
 
 from callguard.config import checks
 from callguard.config.checks import Wrong
@@ -18,6 +18,9 @@ from callguard.screening.model import ExemptionKind, Purpose
 from callguard.screening.rules import AnyLine, Per, Purposes, Shortcoming, Source, ZonePolicy
 from callguard.screening.week import BadHours, week_of
 
+ALL = "all"
+"""Said instead of a list of purposes."""
+
 
 def _known_purpose(text: str, info: ValidationInfo) -> str:
     known: frozenset[str] = (info.context or {}).get("purposes", frozenset(Purpose))
@@ -25,6 +28,23 @@ def _known_purpose(text: str, info: ValidationInfo) -> str:
         allowed = f"{', '.join(sorted(known))}; your own go into [rules] purposes"
         raise Wrong(f'"{text[:40]}" is no purpose', allowed)
     return text
+
+
+def _known_purpose_or_all(text: str, info: ValidationInfo) -> str:
+    return text if text == ALL else _known_purpose(text, info)
+
+
+def _all_or_some(given: object) -> object:
+    return (ALL,) if given == ALL else _as_tuple(given)
+
+
+def _one_or_some(given: object) -> object:
+    return (given,) if isinstance(given, str) else _as_tuple(given)
+
+
+def _as_tuple(given: object) -> object:
+    """A list that was read as the tuple that the strict reading wants once a validator has touched it."""
+    return tuple(given) if isinstance(given, list) else given
 
 
 def _zone(text: str) -> str:
@@ -36,6 +56,12 @@ def _zone(text: str) -> str:
     except (KeyError, OSError, ValueError):  # ZoneInfoNotFoundError is a KeyError; a folder is an OSError
         pass
     raise Wrong(f'"{text[:40]}" is no time zone', "an IANA name, such as Asia/Jakarta")
+
+
+def _some_zones(zones: tuple[str, ...]) -> tuple[str, ...]:
+    if not zones:
+        raise Wrong("is empty", 'a list of time zones, such as ["Asia/Jakarta"]')
+    return zones
 
 
 def _prefix(text: str) -> str:
@@ -57,6 +83,7 @@ def _hours(hours: dict[str, Any]) -> dict[str, Any]:
 
 KnownPurpose = Annotated[str, AfterValidator(_known_purpose)]
 Zone = Annotated[str, AfterValidator(_zone)]
+Zones = Annotated[tuple[Zone, ...], AfterValidator(_some_zones)]
 Prefix = Annotated[str, AfterValidator(_prefix)]
 Text = Annotated[str, Field(min_length=1, max_length=500)]
 
@@ -88,10 +115,15 @@ class OffTable(LineTable):
 class BindingTable(LineTable):
     """What every other [rule.KEY] has."""
 
-    purposes: Annotated[
-        Literal["all"] | tuple[KnownPurpose, ...] | None, Field(description='a list of purposes, or "all"')
-    ] = None
-    all_but: Annotated[tuple[KnownPurpose, ...], Field(description="a list of purposes")] | None = None
+    purposes: (
+        Annotated[
+            tuple[Annotated[str, AfterValidator(_known_purpose_or_all)], ...],
+            BeforeValidator(_all_or_some),
+            Field(description='a list of purposes, or "all"'),
+        ]
+        | None
+    ) = None
+    all_but: tuple[KnownPurpose, ...] | None = None
 
     @model_validator(mode="after")
     def _one_set_of_purposes(self) -> Self:
@@ -105,7 +137,7 @@ class BindingTable(LineTable):
     def _common(self, key: str, preset: str) -> dict[str, Any]:
         if self.all_but is not None:
             purposes = Purposes(frozenset(self.all_but), all_but=True)
-        elif self.purposes == "all" or self.purposes is None:
+        elif self.purposes is None or ALL in self.purposes:
             purposes = Purposes()
         else:
             purposes = Purposes(frozenset(self.purposes), all_but=False)
@@ -148,7 +180,7 @@ class CoverageTable(BindingTable):
 class HoursTable(BindingTable):
     kind: Literal["hours"]
     hours: Annotated[
-        dict[str, str | tuple[str, ...]],
+        dict[str, Annotated[tuple[str, ...], BeforeValidator(_one_or_some)]],
         AfterValidator(_hours),
         Field(
             description='a table such as { mon-fri = "08:00-20:00", sat = ["09:00-12:00", "14:00-18:00"] }'

@@ -46,14 +46,21 @@ class Section(BaseModel):
                 checks.printable(text)
         if isinstance(value, SecretStr):
             checks.printable(value.get_secret_value())
+        folder = (info.context or {}).get("folder")
         if isinstance(value, Path):
-            checks.printable(str(value))
-            folder = (info.context or {}).get("folder")
-            try:
-                return folder / value.expanduser() if folder else value
-            except RuntimeError as error:
-                raise Wrong("has a ~ of a user that does not exist") from error
+            return _placed(value, folder)
+        if isinstance(value, tuple) and any(isinstance(one, Path) for one in value):
+            return tuple(_placed(one, folder) for one in value)
         return value
+
+
+def _placed(path: Path, folder: Path | None) -> Path:
+    """A path that begins at the settings' folder, where they have one. Raises Wrong."""
+    checks.printable(str(path))
+    try:
+        return folder / path.expanduser() if folder else path
+    except RuntimeError as error:
+        raise Wrong("has a ~ of a user that does not exist") from error
 
 
 class SecretSection(Section):
@@ -178,7 +185,7 @@ class FailureSettings(Section):
     """The failure policy: what becomes of a call when callguard cannot tell."""
 
     default: Verdict = Verdict.REFUSE
-    by_purpose: dict[str, Verdict] = {}
+    by_purpose: Annotated[dict[str, Verdict], Field(description="a table of purpose = allow or refuse")] = {}
 
     def policy(self) -> FailurePolicy:
         return FailurePolicy(self.default, dict(self.by_purpose))
@@ -202,9 +209,9 @@ class RuleSettings(Section):
 
     presets: tuple[str, ...] | None = None
     """The shipped presets in use, by id; None: all of them. `base` is always among them."""
-    files: tuple[Path, ...] = ()
+    files: Annotated[tuple[Path, ...], AfterValidator(checks.rule_files)] = ()
     """The user's own files of rules, laid over the presets in this order."""
-    purposes: tuple[Word, ...] = ()
+    purposes: tuple[Annotated[str, AfterValidator(checks.purpose)], ...] = ()
     """The user's own purposes, besides those that callguard knows."""
     clock: Annotated[str, AfterValidator(checks.instant_or_empty)] = ""
     """For trials: the instant (ISO 8601, with its zone) that a guard takes for the time of its start when it
@@ -293,7 +300,11 @@ class RefusalSettings(Section):
     """The SIP code that a refused caller's phone gets, by which a dialer knows whether to try again."""
 
     default: Annotated[RefusalCode, BeforeValidator(checks.whole_number)] = RefusalCode.FORBIDDEN
-    by_reason: Annotated[dict[str, RefusalCode], AfterValidator(checks.refusing_reasons)] = {}
+    by_reason: Annotated[
+        dict[str, RefusalCode],
+        AfterValidator(checks.refusing_reasons),
+        Field(description=f"a table of reason = {' or '.join(str(code.value) for code in RefusalCode)}"),
+    ] = {}
     """Reason -> its own code."""
 
     def code(self, reason: Reason) -> RefusalCode:
@@ -323,13 +334,17 @@ class Settings(Section):
     asterisk: AsteriskSettings = AsteriskSettings()
     ami: AmiSettings = AmiSettings()
     numbers: NumberSettings = NumberSettings()
-    trunks: Annotated[tuple[TrunkSettings, ...], AfterValidator(checks.trunks)] = (TrunkSettings(),)
+    trunks: Annotated[
+        tuple[TrunkSettings, ...],
+        AfterValidator(checks.trunks),
+        Field(description=f"1 to {checks.MOST_TRUNKS} tables"),
+    ] = (TrunkSettings(),)
     defaults: DefaultSettings = DefaultSettings()
     inbound: InboundSettings = InboundSettings()
     failure: FailureSettings = FailureSettings()
     registries: RegistrySettings = RegistrySettings()
     rules: RuleSettings = RuleSettings()
-    projects: dict[str, ProjectSettings] = {}
+    projects: Annotated[dict[str, ProjectSettings], AfterValidator(checks.projects)] = {}
     redis: RedisSettings = RedisSettings()
     sql: SqlSettings = SqlSettings()
     prompts: PromptSettings = PromptSettings()

@@ -355,3 +355,56 @@ def test_any_bytes_give_settings_or_a_configuration_error(
 def test_any_variable_gives_settings_or_a_configuration_error(name: str, value: str) -> None:
     environ = {f"CALLGUARD_{name}": value, "CALLGUARD_TRUNKS": value}
     assert is_settings_or_readable_errors(outcome(None, environ))
+
+
+# --- projects, purposes, files of rules ---------------------------------------------------------------------
+
+
+def test_projects_and_purposes_of_ones_own_are_read(tmp_path: Path) -> None:
+    found = read("rules.purposes = ['donation']\nprojects.bank.purpose = 'donation'", tmp_path)
+    assert found.projects["bank"].purpose == "donation"
+
+
+def test_projects_may_come_from_a_variable(tmp_path: Path) -> None:
+    found = read("", tmp_path, CALLGUARD_PROJECTS='{"bank": {"purpose": "service"}}')
+    assert found.projects["bank"].purpose == "service"
+
+
+def test_every_purpose_that_nobody_knows_is_told_at_once(tmp_path: Path) -> None:
+    text = "defaults.purpose = 'sale'\nprojects.bank.purpose = 'serivce'\nfailure.by_purpose.x = 'allow'"
+    told = [str(one).removeprefix(f"{tmp_path}/callguard.toml: ") for one in errors(text, tmp_path)]
+    assert [one.partition(" (allowed: appointment, ")[0] for one in told] == [
+        "defaults.purpose: sale is no purpose",
+        "projects.bank.purpose: serivce is no purpose; did you mean service?",
+        "failure.by_purpose.x: x is no purpose",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("rules.purposes = ['Sale']", "rules.purposes[0]: is no name of a purpose (allowed: 1 to 64 small"),
+        ("rules.preset = ['ID']", "rules.preset: unknown key; did you mean presets?"),
+        ("rules.presets = 'ID'", "rules.presets: cannot be this text (allowed: a list of texts)"),
+        (f"rules.files = {['a'] * 101}", "rules.files: cannot be a list of 101 (allowed: up to 100 files)"),
+        ("projects.bank = 5", "projects.bank: cannot be a number (allowed: tables with the keys purpose)"),
+        ("projects.bank.purpos = 'x'", "projects.bank.purpos: unknown key; did you mean purpose?"),
+        ("projects.bank.purpose = 5", "projects.bank.purpose: cannot be a number (allowed: text of 1 to 64"),
+        ("projects.'' = {}", "projects: has a project of 0 characters (allowed: names of 1 to 100)"),
+        ("projects.'a b'.x = 1", 'projects."a b".x: unknown key'),
+        ('projects."a\\nb" = {}', "projects: has a control character or a line break"),
+    ],
+)
+def test_a_wrong_setting_of_rules_and_projects_is_named(text: str, told: str, tmp_path: Path) -> None:
+    assert error(text, tmp_path).startswith(f"callguard.toml: {told}")
+
+
+def test_a_file_of_rules_begins_at_the_settings_folder_in_a_variable_at_the_current_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    assert read("rules.files = ['own.toml']", tmp_path).rules.files == (tmp_path / "own.toml",)
+    found = read("", tmp_path, CALLGUARD_RULES__FILES='["own.toml"]')
+    assert found.rules.files == (elsewhere / "own.toml",)
