@@ -23,6 +23,7 @@ from callguard.screening.model import (
 )
 from callguard.screening.rules import Binding, Rules
 from callguard.screening.screen import screen
+from callguard.screening.times import callee_zones
 
 HORIZON = timedelta(days=366)
 """How far ahead is looked."""
@@ -64,8 +65,7 @@ def allowed_from(
     if e164 is None:
         return None
     binding = rules.binding(e164, facts.project, facts.purpose)
-    zones = binding.zones_of(e164) or facts.number.zones or binding.zones
-    openings = _openings(binding, zones)
+    openings = _openings(binding, callee_zones(facts.number, binding))
     end = facts.at + horizon
     turns = {at for at in _turns(lists, binding, attempts) if facts.at < at < end}
     tried = 0

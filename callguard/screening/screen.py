@@ -35,7 +35,7 @@ from callguard.screening.model import (
 )
 from callguard.screening.patterns import matches
 from callguard.screening.rules import Line, Rules, Shortcoming
-from callguard.screening.times import clocks_text, holiday_name, local_times, within_hours
+from callguard.screening.times import callee_zones, clocks_text, holiday_name, local_times, within_hours
 
 __all__ = ["counted", "in_force", "needs_lists", "screen", "without_journal"]
 
@@ -161,7 +161,7 @@ class _Check:
         # Those for one call last, so that they are not used up beside one that lasts.
         exemptions = sorted(self._hits.exemptions, key=attrgetter("once", "id"))
         self._exemptions = [one for one in exemptions if in_force(one, facts, self._binding)]
-        self._zones = self._binding.zones_of(e164) or facts.number.zones or self._binding.zones
+        self._zones = callee_zones(facts.number, self._binding)
         self._covering_matches: dict[int, Match] = {}
         self._times: dict[tuple[str, ...], tuple[list[datetime], str]] = {}
 

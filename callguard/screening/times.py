@@ -6,12 +6,20 @@ from datetime import MAXYEAR, date, datetime, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
-from callguard.screening.rules import HolidaysLine, HoursLine, ZonePolicy
+from callguard.numbers import Number
+from callguard.screening.rules import Binding, HolidaysLine, HoursLine, ZonePolicy
 from callguard.screening.week import DAYS
 
 _DAYS = tuple(day.capitalize() for day in DAYS)
 
 _zone = lru_cache(maxsize=1024)(ZoneInfo)
+
+
+def callee_zones(number: Number, binding: Binding) -> tuple[str, ...]:
+    """Every time zone that a number can be in: what a preset says of it, else its numbering plan, else what a
+    preset says of numbers that tell none."""
+    of_prefix = binding.zones_of(number.e164) if number.e164 else ()
+    return of_prefix or number.zones or binding.zones
 
 
 def local_times(at: datetime, zones: Sequence[str]) -> list[datetime]:
