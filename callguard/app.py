@@ -31,6 +31,7 @@ from callguard.control.model import Arrival, Trunk
 from callguard.control.states import CallPolicy
 from callguard.database import migrate, open_engine
 from callguard.errors import CacheError, CacheEvicts
+from callguard.guardsocket import answering, socket_path
 from callguard.journal.writer import SPOOL, JournalWriter
 from callguard.lists.cache import ListCache
 from callguard.lists.callbacks import CallbackWriter
@@ -43,7 +44,9 @@ from callguard.lists.store import ListStore
 from callguard.lists.threads import SqlThreads
 from callguard.lists.writer import ListWriter
 from callguard.numbers import NumberReader, format_for_trunk
+from callguard.reload import Reloader
 from callguard.screening.model import CallFacts, Decision, Mode, Verdict
+from callguard.screening.rules import Rules
 from callguard.telemetry.http import Part, pages, serving
 from callguard.telemetry.metrics import Figures, ListFigures, Metrics
 from callguard.telemetry.observer import CallObserver
@@ -55,14 +58,16 @@ class _StoppedError(Exception):
     """Ends the guard's tasks: somebody asked it to stop."""
 
 
-async def run_guard(settings: Settings) -> None:
-    """Guard calls until SIGTERM or SIGINT. Stopping is immediate and lets live calls be.
+async def run_guard(settings: Settings, read: Callable[[], Settings]) -> None:
+    """Guard calls until SIGTERM or SIGINT. Stopping is immediate and lets live calls be. SIGHUP, or the word
+    `reload` on the guard's socket, takes up what `read` gives then; it blocks, and raises ConfigurationError.
 
     Raises ConfigurationError, SqlError, CacheError (for a Redis that evicts, or a private one that does not
     start) and ServiceError at the start. Asterisk is waited for.
     """
-    stop = asyncio.Event()
+    stop, reload_asked = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGHUP, reload_asked.set)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     for told in advice(settings):
@@ -95,7 +100,7 @@ async def run_guard(settings: Settings) -> None:
         telephony, observer = AriTelephony(client), CallObserver(metrics)
         writer = ListWriter(store, cache, threads, embedded=not settings.redis.url)
         port = await stack.enter_async_context(serving(settings.http, pages(metrics, readiness, sound_file)))
-        policy = call_policy(settings, Prompts(settings.prompts, _base_url(settings, port)))
+        prompts_at = _base_url(settings, port)
         try:
             async with asyncio.TaskGroup() as tasks:
                 dispatcher = Dispatcher(
@@ -107,7 +112,7 @@ async def run_guard(settings: Settings) -> None:
                     attempts=attempts,
                     journal=journal,
                     observer=observer,
-                    policy=policy,
+                    policy=call_policy(settings, Prompts(settings.prompts, prompts_at)),
                     rules=rules,
                     facts=facts_reader(settings),
                     clock=clock,
@@ -120,14 +125,30 @@ async def run_guard(settings: Settings) -> None:
                     windows=CallbackWriter(store, writer),
                     observer=observer,
                     rules=settings.inbound.rules(),
-                    read_number=NumberReader(**settings.numbers.model_dump()).read_e164,
+                    read_number=number_reader(settings),
                     clock=clock,
                     project=settings.defaults.project,
                 )
+
+                async def use(settings: Settings, rules: Rules) -> None:
+                    await journal.keep_rules(rules)
+                    policy = call_policy(settings, Prompts(settings.prompts, prompts_at))
+                    dispatcher.use(rules, facts_reader(settings), policy)
+                    inbound.use(settings.inbound.rules(), number_reader(settings), settings.defaults.project)
+
+                reloader = Reloader(settings, rules, read=read, use=use)
+                await stack.enter_async_context(answering(socket_path(settings), reloader.answer))
+                tasks.create_task(reloader.reload_whenever(reload_asked))
                 tasks.create_task(inbound.write_windows())
                 tasks.create_task(client.run(CallListener(client, dispatcher, inbound)))
                 tasks.create_task(dispatcher.look_regularly())
-                _log.info("guard started", version=__version__, app=settings.asterisk.app, http_port=port)
+                _log.info(
+                    "guard started",
+                    version=__version__,
+                    app=settings.asterisk.app,
+                    http_port=port,
+                    rules=rules.version,
+                )
                 tasks.create_task(_end(stop, dispatcher))
         except* _StoppedError:
             _log.info("guard stopping: calls in progress go on")
@@ -234,6 +255,11 @@ def screening_clock(clock: str, started_at: datetime) -> Callable[[], datetime]:
     `clock` (ISO 8601, with its zone) since the guard's start."""
     ahead = datetime.fromisoformat(clock) - started_at if clock else timedelta()
     return lambda: datetime.now(UTC) + ahead
+
+
+def number_reader(settings: Settings) -> Callable[[str], str]:
+    """How a caller's number is read: as E.164. What it gives raises InputError."""
+    return NumberReader(**settings.numbers.model_dump()).read_e164
 
 
 def facts_reader(settings: Settings) -> Callable[[Arrival, datetime], CallFacts]:

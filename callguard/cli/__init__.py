@@ -45,6 +45,7 @@ COMMANDS = {
     "guard": ("callguard.cli.guard:guard", "Guard the calls of an Asterisk, until SIGTERM or Ctrl-C."),
     "list": ("callguard.cli.list:list_", "Registry lists: create, import, show, roll back, drop."),
     "log": ("callguard.cli.log:log", "Show the journal of decisions, newest first."),
+    "reload": ("callguard.cli.reload:reload", "Let the running guard read its settings and rules anew."),
     "remove": ("callguard.cli.lists:remove", "Take a number off an internal list."),
     "scrub": ("callguard.cli.scrub:scrub", "Check a dialer's lead file before it is loaded."),
     "show": ("callguard.cli.lists:show", "Show what the lists hold about a number."),
@@ -66,6 +67,10 @@ class Invocation:
     @functools.cached_property
     def settings(self) -> "Settings":
         """The settings. Raises ConfigurationError."""
+        return self.read()
+
+    def read(self) -> "Settings":
+        """The settings as they are now. Raises ConfigurationError."""
         from callguard.config import load  # noqa: PLC0415 - pydantic is slow to import, help does without
 
         return load(self.config, os.environ)

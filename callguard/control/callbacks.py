@@ -78,6 +78,12 @@ class InboundCalls:
         self._waiting: OrderedDict[tuple[str, str | None], Window] = OrderedDict()
         self._wanted = asyncio.Event()
 
+    def use(self, rules: CallbackRules, read_number: Callable[[str], str], project: str) -> None:
+        """Go by these from now on; see __init__."""
+        self._rules = rules
+        self._read_number = read_number
+        self._project = project
+
     @property
     def in_progress(self) -> int:
         return len(self._calls)

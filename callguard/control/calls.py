@@ -31,6 +31,8 @@ class LiveCall:
     """A call in progress."""
 
     state: State
+    policy: CallPolicy
+    """By which it is placed or refused to its end, whatever is set meanwhile."""
     facts: CallFacts | None = None
     timers: dict[Timer, asyncio.TimerHandle] = field(default_factory=dict)
     since: float = field(default_factory=time.perf_counter)
@@ -56,6 +58,7 @@ class Calls:
         """`clock` tells the time (UTC) that calls are screened at, and that their ids are of; their outcomes
         have the real time."""
         self.policy = policy
+        """Of the calls that begin from now on."""
         self.by_id: dict[str, LiveCall] = {}
         """By decision id."""
         self.by_leg: dict[str, LiveCall] = {}
@@ -93,14 +96,14 @@ class Calls:
             return
         at = self._clock()
         decision_id = self._decider.new_id(at)
-        live = LiveCall(begin(decision_id, self._guard, channel))
+        live = LiveCall(begin(decision_id, self._guard, channel), self.policy)
         self.by_id[decision_id] = live
         self.by_leg[channel] = live
         self._spawn(live, self._decide(live, at, ask))
 
     def resume(self, state: State, facts: CallFacts, commands: tuple[Command, ...]) -> None:
         """Go on with a call of this guard's former life."""
-        live = LiveCall(state, facts)
+        live = LiveCall(state, self.policy, facts)
         call = state.call
         self.by_id[call.id] = live
         if not call.caller_gone:
@@ -115,7 +118,7 @@ class Calls:
             return
         old = live.state
         try:
-            live.state, commands = advance(old, event, self.policy)
+            live.state, commands = advance(old, event, live.policy)
         except Exception:
             self._abandon(live)
             return

@@ -98,9 +98,17 @@ class Dispatcher:
         """How many there are, by mode; None for those that are not decided yet."""
         return Counter(live.facts.mode if live.facts else None for live in self._calls.by_id.values())
 
-    def use(self, rules: Rules, facts: Callable[[Arrival, datetime], CallFacts]) -> None:
-        """Read and decide the calls that come from now on by these. What is being decided is not touched."""
+    def use(
+        self,
+        rules: Rules,
+        facts: Callable[[Arrival, datetime], CallFacts],
+        policy: CallPolicy | None = None,
+    ) -> None:
+        """Read, decide and place the calls that come from now on by these; None leaves the policy as it is.
+        No call in progress is touched."""
         self._decider.use(rules, facts)
+        if policy is not None:
+            self._calls.policy = policy
 
     def stop(self) -> None:
         """Do nothing more: no event changes a call after this, and no timer of one goes off."""
