@@ -82,10 +82,9 @@ class Compiler:
         the countries, which takes a third of a second."""
         before = len(self.errors)
         file = self._read(PresetFile, document, where, holidays=holidays)
-        tables = document.get("rule")
         lines = [
             self._line(key, table, str(document.get("id")), where, holidays=holidays)
-            for key, table in (tables if isinstance(tables, dict) else {}).items()
+            for key, table in lines_of(document).items()
             if isinstance(table, dict)  # else told already
         ]
         if file is None or len(self.errors) > before:
@@ -137,12 +136,17 @@ def lay_over(below: Document, above: Document) -> Document:
     field. A line that is changed has its source from above, for what it says now is no longer what the
     source below says."""
     merged = {**below, **above}
-    if isinstance(above.get("rule", {}), dict):
-        lines = dict(below.get("rule", {}))
-        for key, line in above.get("rule", {}).items():
-            lines[key] = _line_over(lines.get(key), line)
-        merged["rule"] = lines
+    if isinstance(above.get("rule"), dict):
+        lines = lines_of(below)
+        changed = {key: _line_over(lines.get(key), line) for key, line in lines_of(above).items()}
+        merged["rule"] = {**lines, **changed}
     return merged
+
+
+def lines_of(document: Mapping[str, Any]) -> dict[str, Any]:
+    """A document's tables [rule.KEY] by key; none where it has something else there."""
+    lines = document.get("rule")
+    return lines if isinstance(lines, dict) else {}
 
 
 def _line_over(below: Any, above: Any) -> Any:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from callguard.config.naming import Location, combined, path, unknown
-from callguard.config.presets import Compiler, Document, Where, lay_over
+from callguard.config.presets import Compiler, Document, Where, lay_over, lines_of
 from callguard.config.sections import RegistrySettings, Settings
 from callguard.config.tomlfile import read_toml
 from callguard.errors import ConfigurationError
@@ -31,12 +31,14 @@ class _Layers:
 
     def lay(self, file: Path, document: Document) -> None:
         self.files.append((file, document))
-        self.replaced |= _keys(self.merged) & _keys(document)
+        self.replaced |= lines_of(self.merged).keys() & lines_of(document).keys()
         self.merged = lay_over(self.merged, document)
 
     def where(self, location: Location, told: str) -> str:
         """The topmost file that has a key, else what is around it; and the key's path."""
         for length in range(len(location), 0, -1):
+            if not _has(self.merged, location[:length]):
+                continue
             for file, document in reversed(self.files):
                 if _has(document, location[:length]):
                     return f"{file}: {told}"
@@ -158,8 +160,8 @@ def _lay(file: Path, layers: dict[str, _Layers], errors: list[ConfigurationError
 
 def _dated(document: Document) -> Document:
     """A file's document, its lines with the file's own date where they have none."""
-    dated, lines = document.get("as_of"), document.get("rule")
-    if dated is None or not isinstance(lines, dict):
+    dated, lines = document.get("as_of"), lines_of(document)
+    if dated is None or not lines:
         return document
     return {
         **document,
@@ -176,17 +178,12 @@ def _with(document: Mapping[str, Any], registries: RegistrySettings) -> Document
         "not-covered": ("registries.not_covered", registries.not_covered),
     }
     lines = {}
-    for key, line in document.get("rule", {}).items():
-        setting, said = does.get(line.get("kind", ""), ("", None))
-        lines[key] = line
+    for key, line in lines_of(document).items():
+        kind = line.get("kind") if isinstance(line, dict) else None
+        setting, said = does.get(kind, ("", None)) if isinstance(kind, str) else ("", None)
         if said is not None and "days" not in line:
             lines[key] = {**line, "does": str(said), "source": f"settings: {setting}"}
-    return {**document, "rule": lines}
-
-
-def _keys(document: Document) -> set[str]:
-    lines = document.get("rule")
-    return set(lines) if isinstance(lines, dict) else set()
+    return {**document, "rule": {**lines_of(document), **lines}} if lines else dict(document)
 
 
 def _has(document: Any, location: Location) -> bool:
@@ -248,7 +245,7 @@ def _off_in_vain(presets: Sequence[tuple[Preset, _Written]]) -> Iterable[Configu
         if written.replaced is None or not any(line.off for line in preset.lines):
             continue
         below = [other for other, _ in presets if other is not preset and _lies_below(other, preset)]
-        keys = {line.key for other in below for line in other.lines if not line.off}
+        keys = {line.key for other in (*below, preset) for line in other.lines if not line.off}
         for line in preset.lines:
             if line.off and line.key not in keys and line.key not in written.replaced:
                 yield unknown(line.key, sorted(keys), "rule", _place(line, written))

@@ -230,6 +230,11 @@ def test_a_line_keeps_the_fields_that_the_file_above_leaves_out() -> None:
     assert merged["rule"] == {"a": {"purposes": "all", "most": 2, "source": "ours"}, "b": {}}
 
 
+def test_a_file_without_lines_leaves_all_of_them() -> None:
+    assert over(BELOW, 'id = "x"\ntitle = "Y"\n[rule]')["rule"] == over(BELOW, 'id = "x"')["rule"]
+    assert len(over(BELOW, 'id = "x"\n[rule]')["rule"]) == 2
+
+
 def test_what_a_file_changes_no_longer_has_the_source_and_date_of_what_was_there() -> None:
     assert over(BELOW, 'id = "x"\n[rule.a]\nmost = 2')["rule"]["a"] == {"purposes": "all", "most": 2}
 
