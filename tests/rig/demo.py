@@ -5,94 +5,95 @@ Exits with 0 only if every call went as it should.
 
 import contextlib
 import json
-from collections.abc import Callable, Sequence
+import tempfile
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import astuple, dataclass
+from dataclasses import astuple
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
-from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from tests.rig.asterisk import Agent
-from tests.rig.office import LISTED, Office, open_office, run
+from tests.rig import demo_calls as calls
+from tests.rig.asterisk import Asterisk
+from tests.rig.demo_calls import PAST_CALLGUARD, Row, Sample
+from tests.rig.office import Office, extensions, open_office, run
+from tests.rig.ports import CARRIER
 from tests.rig.sipp import Phone
 from tests.rig.waiting import WaitedInVainError, wait_for
 
-AGENT = Agent("agent1", "agents", "101")
 RING_SECONDS = 3
-NATIONAL = LISTED.replace("+62", "0")
-PAST_CALLGUARD = "none: past callguard"
+INBOUND = """
+#include callguard-inbound.conf
+
+[from-carrier]
+exten => support,1,Gosub(callguard-inbound,s,1)
+ same => n,Dial(PJSIP/200088@carrier)
+"""
 
 
-@dataclass(frozen=True)
-class Row:
-    """What is said of a call in the table, after what was dialled."""
-
-    number: str
-    verdict: str
-    reason: str
-    phone_saw: str
-    """The SIP codes, in order, without 100."""
-    invites: str
-    """How many reached the carrier."""
-    journal: str
+def files(_: Asterisk) -> Mapping[str, str]:
+    return {"extensions.conf": extensions() + INBOUND}
 
 
-@dataclass(frozen=True)
-class Sample:
-    """A call to make, and what should come of it. The carrier behaves by the last two digits."""
+def fill(office: Office, folder: Path) -> None:
+    """Put on the lists what the calls are about."""
+    command = office.guard.command
 
-    what: str
-    dialled: str
-    agent: Callable[[Phone], object]
-    """What the agent does, after dialling."""
-    expected: Row
+    def file(name: str, text: str) -> str:
+        (folder / name).write_text(text)
+        return str(folder / name)
 
-
-def talk(phone: Phone) -> None:
-    phone.wait_for("ACK")
-    phone.hang_up()
-
-
-def give_up_ringing(phone: Phone) -> None:
-    phone.wait_for(180)
-    phone.hang_up()
-
-
-def listen(phone: Phone) -> None:
-    """Do nothing until the end."""
+    command("list", "import", "internal", file("entries.csv", calls.ENTRIES))
+    command("exempt", "add", calls.CONSENTING, "--kind", "consent", "--evidence", "asked for it by phone")
+    override = ("--kind", "override", "--once", "--by", "a supervisor", "--expires", "800d")
+    command("exempt", "add", calls.OVERRIDDEN, *override, "--evidence", "waits for this call")
+    today = datetime.now(UTC).date()
+    for name, country, number, date, options in (
+        ("sg-registry", "SG", calls.IN_SINGAPORE, today, ()),
+        ("us-registry", "US", "+12125550199", today - timedelta(days=32), ("--covers", "212")),
+    ):
+        command("list", "create", name, "--jurisdiction", country, "--format", "e164-lines", *options)
+        command("list", "import", name, file(f"{name}.txt", f"{number}\n"), "--date", f"{date}", "--yes")
 
 
-def allowed(what: str, number: str, agent: Callable[[Phone], object], saw: str, journal: str) -> Sample:
-    return Sample(what, f"0{number}", agent, Row(f"+62{number}", "allow", "not-listed", saw, "1", journal))
-
-
-def refused(what: str, dialled: str) -> Sample:
-    return Sample(what, dialled, listen, Row(LISTED, "refuse", "opt-out", "183 403", "0", "prompt-heard"))
-
-
-SAMPLES = (
-    allowed("answered", "81234567800", talk, "180 200", "answered"),
-    allowed("busy", "81234567886", listen, "486", "busy"),
-    allowed("early media, no answer", "81234567883", listen, "183 480", "no-answer"),
-    allowed("the agent hangs up ringing", "81234567888", give_up_ringing, "180 487", "cancelled"),
-    refused("refused", LISTED.replace("+", "00")),
-    refused("with outside-line digit", f"9{NATIONAL}"),
-    refused("national form", NATIONAL),
-    refused("+62 form", LISTED),
-    Sample("emergency", "112", talk, Row("", "allow", "emergency", "180 200", "1", PAST_CALLGUARD)),
-)
+def call_in_and_give_up(office: Office) -> None:
+    """Somebody on the list calls us, and hangs up before anybody answers; return when that is on record."""
+    caller = calls.ABANDONED.replace("+62", "0")
+    with Phone(office.asterisk.sip_port, "support", agent=caller, host=CARRIER) as phone:
+        phone.wait_for(180)
+        phone.hang_up()
+        phone.wait_end()
+    written = 'callguard_callback_windows_total{fate="written"} 1.0'
+    wait_for("the window for calling back", lambda: written in office.guard.page("/metrics")[1])
 
 
 def make_call(office: Office, sample: Sample) -> list[int]:
     """Dial, do what the agent does; the SIP codes that the phone saw."""
-    with Phone(office.asterisk.sip_port, sample.dialled, agent=AGENT.name) as phone:
+    with Phone(office.asterisk.sip_port, sample.dialled, agent=sample.agent) as phone:
         # Whatever goes wrong shows in the row.
         with contextlib.suppress(AssertionError):
-            sample.agent(phone)
+            sample.acts(phone)
             phone.wait_end(30)
         return phone.statuses if phone.calls() else []
+
+
+def make_calls(office: Office, samples: Sequence[Sample]) -> list[tuple[str, str]]:
+    """Make these calls at once; what each phone saw, and how many INVITEs reached the carrier."""
+
+    def reached() -> list[int]:
+        return [len(office.carrier.calls(sample.dialled[-10:])) for sample in samples]
+
+    before = reached()
+    with ThreadPoolExecutor(len(samples)) as pool:
+        codes = list(pool.map(lambda sample: make_call(office, sample), samples))
+    office.asterisk.wait_empty()
+    return [
+        (" ".join(map(str, saw)), str(now - then))
+        for saw, now, then in zip(codes, reached(), before, strict=True)
+    ]
 
 
 def records(office: Office, samples: Sequence[Sample]) -> dict[str, dict[str, Any]]:
@@ -113,15 +114,35 @@ def records(office: Office, samples: Sequence[Sample]) -> dict[str, dict[str, An
     return found
 
 
-def invites(office: Office, dialled: str) -> int:
-    """How many INVITEs for this number reached the carrier, in whichever form."""
-    return len(office.carrier.calls(dialled[-10:]))
+def guarded(office: Office, samples: Sequence[Sample]) -> list[Row]:
+    """Make these calls, and read what the journal has of them."""
+    seen = make_calls(office, samples)
+    journal = records(office, samples)
+    rows = []
+    for sample, (saw, invites) in zip(samples, seen, strict=True):
+        record = journal.get(sample.dialled)
+        # What goes past callguard is not in the journal; `check` tells what callguard thinks of it.
+        told = record or json.loads(office.guard.run("check", "--json", sample.dialled).stdout)
+        outcome = record["outcome"] or "" if record else PAST_CALLGUARD
+        rows.append(Row(told["number"] or "", told["verdict"], told["reason"], saw, invites, outcome))
+    return rows
+
+
+def unguarded(office: Office, sample: Sample) -> Row:
+    """Make a call with callguard dead, and read what the dialplan has left of it in the CDR."""
+    asterisk = office.asterisk
+    asterisk.cli(f"dialplan set global CALLGUARD_FAILURE {calls.FAILURE[sample.dialled]}")
+    ((saw, invites),) = make_calls(office, [sample])
+    reason = sample.expected.reason
+    cdrs = (asterisk.folder / "log/cdr-csv/Master.csv").read_text()
+    verdict = "refuse" if saw.endswith("403") else "allow"
+    return Row("", verdict, reason if f'"callguard:{reason}"' in cdrs else "", saw, invites, PAST_CALLGUARD)
 
 
 def show(console: Console, samples: Sequence[Sample], rows: Sequence[Row]) -> bool:
     """Print the table; whether every row is as it should be."""
-    headings = ("call", "dialled", "number", "verdict", "reason", "agent's phone", "INVITEs", "journal", "")
-    table = Table(*headings, title="Calls through callguard", title_justify="left", box=box.SIMPLE_HEAD)
+    headings = ("call", "dialled", "number", "verdict", "reason", "phone", "sent", "journal", "")
+    table = Table(*headings, box=None, padding=(0, 1, 0, 0), header_style="bold")
     for sample, row in zip(samples, rows, strict=True):
         cells = [
             cell if cell == wanted else f"[red]{cell or 'nothing'}[/] (expected {wanted or 'nothing'})"
@@ -136,32 +157,31 @@ def show(console: Console, samples: Sequence[Sample], rows: Sequence[Row]) -> bo
 
 
 def demo(console: Console) -> int:
-    settings: dict[str, Any] = {
-        "TRUNKS": [{"name": "carrier", "endpoint": "PJSIP/{number}@carrier", "ring_seconds": RING_SECONDS}],
-        "NUMBERS__OUTSIDE_LINE": "9",
-    }
-    with open_office(console, agents=[AGENT], **settings) as office:
-        console.print(f"{len(SAMPLES)} calls …")
-        with ThreadPoolExecutor(len(SAMPLES)) as pool:
-            codes = list(pool.map(lambda sample: make_call(office, sample), SAMPLES))
-        office.asterisk.wait_empty()
-        journal = records(office, SAMPLES)
-        rows = []
-        for sample, saw in zip(SAMPLES, codes, strict=True):
-            record = journal.get(sample.dialled)
-            # What goes past callguard is not in the journal; `check` tells what callguard thinks of it.
-            told = record or json.loads(office.guard.run("check", "--json", sample.dialled).stdout)
-            rows.append(
-                Row(
-                    number=told["number"] or "",
-                    verdict=told["verdict"],
-                    reason=told["reason"],
-                    phone_saw=" ".join(str(code) for code in saw),
-                    invites=str(invites(office, sample.dialled)),
-                    journal=record["outcome"] or "" if record else PAST_CALLGUARD,
-                )
+    with tempfile.TemporaryDirectory(prefix="callguard-demo-") as name:
+        folder = Path(name)
+        (folder / "rules.toml").write_text(calls.RULES)
+        clock = calls.clock(datetime.now(UTC))
+        trunk = {"name": "carrier", "endpoint": "PJSIP/{number}@carrier", "ring_seconds": RING_SECONDS}
+        settings: dict[str, Any] = {
+            "TRUNKS": [trunk],
+            "NUMBERS__OUTSIDE_LINE": "9",
+            "RULES__PRESETS": ["ID", "IN", "SG", "US"],
+            "RULES__FILES": [str(folder / "rules.toml")],
+            "RULES__CLOCK": clock.isoformat(),
+            "REGISTRIES__NOT_COVERED": "refuse",
+        }
+        with open_office(console, agents=calls.AGENTS, files=files, **settings) as office:
+            console.print("lists, exemptions, a caller who gives up …")
+            fill(office, folder)
+            call_in_and_give_up(office)
+            samples = (*calls.SAMPLES, *calls.AFTERWARDS, *calls.DEAD)
+            console.print(
+                f"{len(samples)} calls; by callguard's clock it is {clock:%A, %d %B, %H:%M} in Jakarta …\n"
             )
-        return 0 if show(console, SAMPLES, rows) else 1
+            rows = guarded(office, calls.SAMPLES) + guarded(office, calls.AFTERWARDS)
+            office.guard.stop()
+            rows += [unguarded(office, sample) for sample in calls.DEAD]
+            return 0 if show(console, samples, rows) else 1
 
 
 if __name__ == "__main__":

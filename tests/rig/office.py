@@ -18,7 +18,7 @@ from tests.rig.ports import CARRIER
 from tests.rig.sipp import Sipp, carrier
 
 REPOSITORY = Path(__file__).parents[2]
-WIDTH = 132
+WIDTH = 120
 LISTED = "+6281255550100"
 """The number that is on the list."""
 
@@ -38,6 +38,11 @@ def asterisk_file(name: str) -> str:
     return (REPOSITORY / "config/asterisk" / name).read_text()
 
 
+def extensions() -> str:
+    """The dialplan of config/asterisk, with the office's trunk."""
+    return asterisk_file("extensions.conf").replace("@trunk", "@carrier")
+
+
 @contextmanager
 def open_office(
     console: Console, *, agents: Sequence[Agent], files: Files = lambda _: {}, **settings: Any
@@ -51,7 +56,7 @@ def open_office(
             agents=agents,
             files={
                 "callguard.conf": (REPOSITORY / "dialplan/callguard.conf").read_text(),
-                "extensions.conf": asterisk_file("extensions.conf").replace("@trunk", "@carrier"),
+                "extensions.conf": extensions(),
                 "cdr.conf": asterisk_file("cdr.conf"),
             },
         )
