@@ -160,7 +160,9 @@ class _Check:
         self._otherwise = Reason.NOT_LISTED
         # Those for one call last, so that they are not used up beside one that lasts.
         exemptions = sorted(self._hits.exemptions, key=attrgetter("once", "id"))
-        self._exemptions = [one for one in exemptions if in_force(one, facts, self._binding)]
+        judged = [(one, why_not(one, facts, self._binding)) for one in exemptions]
+        self._exemptions = [one for one, why in judged if why is None]
+        self._not_covering = [(one, why) for one, why in judged if why is not None]
         self._zones = callee_zones(facts.number, self._binding)
         self._covering_matches: dict[int, Match] = {}
         self._times: dict[tuple[str, ...], tuple[list[datetime], str]] = {}
@@ -188,12 +190,8 @@ class _Check:
             if exemption.kind is ExemptionKind.OVERRIDE and line is not None:
                 self._spoke(line, Finding.ALLOWED, of_exemption(Reason.OVERRIDE, exemption))
                 break
-        if len(self._exemptions) == len(self._hits.exemptions):
-            return
-        for exemption in self._hits.exemptions:
-            why = why_not(exemption, self._facts, self._binding)
-            if why is not None:
-                self._step("exemptions", "", Finding.PASSED, f"{exemption.kind} {exemption.id}: {why}")
+        for exemption, why in self._not_covering:
+            self._step("exemptions", "", Finding.PASSED, f"{exemption.kind} {exemption.id}: {why}")
 
     def entries(self) -> None:
         entries = sorted(self._hits.entries, key=attrgetter("id", "number", "category"))
