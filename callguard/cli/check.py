@@ -1,12 +1,15 @@
 """`callguard check`: what would become of a call, and why."""
 
 import json
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 import click
 
+from callguard.attempts.sql import attempts_of
 from callguard.cli import EXIT_REFUSE, one_line, pass_settings
+from callguard.cli.explain import allowed_from_text, explanation, explanation_table, read_instant
 from callguard.config import Settings
 from callguard.config.purposes import call_project, call_purpose
 from callguard.config.rulebook import load_rules
@@ -16,8 +19,11 @@ from callguard.journal.rows import match_row
 from callguard.lists.model import LONGEST_PROJECT, check_text
 from callguard.lists.store import ListStore
 from callguard.numbers import NumberReader
-from callguard.screening.model import CallFacts, Hits, Match, Reason, Screened, Verdict
+from callguard.screening.forecast import allowed_from
+from callguard.screening.model import Attempt, CallFacts, Hits, Match, Reason, Screened, Verdict
+from callguard.screening.rules import Rules
 from callguard.screening.screen import needs_lists, screen
+from callguard.screening.times import callee_zones
 
 
 @click.command()
@@ -25,7 +31,10 @@ from callguard.screening.screen import needs_lists, screen
 @click.option("--project", help="The client company that the call is for. Default: defaults.project.")
 @click.option("--purpose", help="Why the call is made. Default: the project's.")
 @click.option("--agent", default="", help="Who would call.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object, for programs.")
+@click.option("--subject", default="", help="The debt, ticket or order that the call would be about.")
+@click.option("--at", "at_text", metavar="TIME", help="The instant of the call. Default: now.")
+@click.option("--explain", is_flag=True, help="Every step of the check, with the source of its rule.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object, for programs; with the explanation.")
 @pass_settings
 def check(
     settings: Settings,
@@ -34,56 +43,92 @@ def check(
     project: str | None,
     purpose: str | None,
     agent: str,
+    subject: str,
+    at_text: str | None,
+    explain: bool,
     as_json: bool,
 ) -> None:
     """Say whether NUMBER may be called, and why, without a call.
 
-    NUMBER is written as an agent dials it, or with + and the country code. The lists are asked in SQL, where
-    their truth is; nothing is recorded. Exit code 0: allow; 3: refuse; 4: the lists cannot be asked.
+    NUMBER is written as an agent dials it, or with + and the country code. TIME is ISO 8601 with its zone.
+    Lists and earlier attempts are asked in SQL, where their truth is, and as they are now, whatever TIME is;
+    nothing is recorded. Exit code 0: allow; 3: refuse; 4: the lists cannot be asked.
 
     \b
     Example:
       callguard check 081234567890
       callguard check +6281234567890 --project bank --json
+      callguard check 081234567890 --purpose collection --at 2026-11-23T20:00+07:00 --explain
     """
+    at = datetime.now(UTC) if at_text is None else read_instant(at_text, "--at")
     rules = load_rules(settings)
     project = call_project(settings, project)
     if purpose is not None:
         check_text("--purpose", purpose, longest=LONGEST_PROJECT, required=True)
     facts = CallFacts(
-        at=datetime.now(UTC),
+        at=at,
         dialled=number,
         number=NumberReader(**settings.numbers.model_dump()).read(number),
         mode=None,
         project=project,
         purpose=call_purpose(settings, purpose, project),
         agent=agent,
+        subject=subject,
     )
     check_text("--project", facts.project or "", longest=LONGEST_PROJECT)
     check_text("--agent", facts.agent)
-    hits = _ask(settings, facts.number.e164) if needs_lists(facts) and facts.number.e164 else None
-    screened = screen(facts, hits, rules)
+    check_text("--subject", facts.subject)
+    known = _ask(settings, facts, rules) if needs_lists(facts) and facts.number.e164 else _Known(None, ())
+    screened = screen(facts, known.hits, rules, known.attempts)
+    allowed = None
+    if screened.verdict is Verdict.REFUSE:
+        allowed = allowed_from(facts, known.hits, rules, known.attempts)
     if as_json:
-        click.echo(json.dumps(_as_json(facts, hits, screened)))
+        told = _as_json(facts, known.hits, screened)
+        told["allowed_from"] = allowed and allowed.isoformat()
+        told["explanation"] = explanation(screened.steps, rules)
+        click.echo(json.dumps(told))
     else:
-        click.echo("\n".join(_as_text(facts, hits, screened)))
+        lines = _as_text(facts, known.hits, screened)
+        if screened.verdict is Verdict.REFUSE and facts.number.e164:
+            zones = callee_zones(facts.number, rules.binding(facts.number.e164, facts.project, facts.purpose))
+            lines.append(f"  allowed   {allowed_from_text(allowed, zones)}")
+        click.echo("\n".join(lines))
+        if explain:
+            click.echo(f"\n{explanation_table(screened.steps, rules)}", nl=False)
     if screened.verdict is Verdict.REFUSE:
         click.get_current_context().exit(EXIT_REFUSE)
 
 
-def _ask(settings: Settings, e164: str) -> Hits:
-    """What SQL holds about a number. Raises SqlError.
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What SQL holds about a number."""
+
+    hits: Hits | None
+    """None for one that is no matter of lists."""
+    attempts: tuple[Attempt, ...]
+
+
+def _ask(settings: Settings, facts: CallFacts, rules: Rules) -> _Known:
+    """What SQL holds about a subscriber's number. Raises SqlError.
 
     Redis is not asked: a guard trusts it only as far as it agrees with SQL.
     """
+    e164 = facts.number.e164
+    assert e164 is not None  # noqa: S101 - a subscriber's
+    counted = rules.binding(e164, facts.project, facts.purpose).counted
     engine = open_engine(settings.sql, settings.state)
+
+    def read() -> _Known:
+        hits = ListStore(engine).lookup(e164)
+        return _Known(hits, attempts_of(engine, e164, facts.at - counted, facts.at) if counted else ())
+
     try:
-        store = ListStore(engine)
         try:
-            return store.lookup(e164)
+            return read()
         except SqlError:
             migrate(engine)  # a new database has no tables yet
-            return store.lookup(e164)
+            return read()
     finally:
         engine.dispose()
 
@@ -102,6 +147,7 @@ def _as_json(facts: CallFacts, hits: Hits | None, screened: Screened) -> dict[st
         "rules": screened.rules,
         "project": facts.project,
         "purpose": facts.purpose,
+        "subject": facts.subject,
         "agent": facts.agent,
         "lists_position": hits.position if hits else None,
         "lists_origin": hits.origin if hits else None,
@@ -128,14 +174,26 @@ def _without_e164(facts: CallFacts) -> str:
 
 
 def _label(match: Match) -> str:
-    return "doubt" if match.reason in {Reason.STALE_REGISTRY, Reason.NOT_COVERED} else "listed"
+    if match.reason in {Reason.STALE_REGISTRY, Reason.NOT_COVERED}:
+        return "doubt"
+    return {"rule": "rule", "exemption": "exempt"}.get(match.kind, "listed")
 
 
 def _told(match: Match) -> str:
     """What spoke about the number, in a line."""
+    if match.kind == "rule":
+        return one_line(f"{match.id} of preset {match.category}: {match.detail}")
     if match.kind == "registry":
         said = "" if match.reason is Reason.REGISTRY else f"{match.reason}, "
         return one_line(f"registry {match.id}: {said}{match.category}, {match.detail}")
     binds = f"project {match.project}" if match.project else "whole company"
     told = f", {match.detail}" if match.detail else ""
-    return one_line(f"{match.kind} {match.id}: {match.category}, {binds}{told}")
+    why = f", {_WHY_NOT[match.reason]}" if match.kind == "entry" and match.reason in _WHY_NOT else ""
+    return one_line(f"{match.kind} {match.id}: {match.category}, {binds}{told}{why}")
+
+
+_WHY_NOT = {
+    Reason.EXEMPT: "which an exemption covers",
+    Reason.PURPOSE_EXEMPT: "which does not bind this purpose",
+}
+"""Why an entry that speaks about the number does not refuse the call."""
