@@ -74,6 +74,16 @@ def test_a_channel_that_says_nothing_is_taken_for_what_the_settings_say() -> Non
     assert (facts.project, facts.purpose, facts.agent) == ("house", "survey", "agent1")
 
 
+def test_a_call_of_a_project_has_the_projects_purpose_unless_it_says_its_own() -> None:
+    projects, defaults = {"bank": {"purpose": "collection"}}, {"project": "bank"}
+    for arrival, purpose in (
+        (ARRIVAL, "collection"),
+        (replace(ARRIVAL, project="shop"), "marketing"),
+        (replace(ARRIVAL, purpose="Service"), "service"),
+    ):
+        assert read(arrival, projects=projects, defaults=defaults).purpose == purpose
+
+
 def test_without_settings_a_call_has_no_project_and_the_strictest_purpose() -> None:
     facts = read()
     assert (facts.project, facts.purpose) == (None, "marketing")
