@@ -73,16 +73,13 @@ def spoken_seconds(names: Sequence[str]) -> float:
     return total
 
 
-@BOTH_MODES
-def test_the_reason_is_followed_by_the_reference_that_finds_the_decision(
-    start_site: StartSite, agent: str
-) -> None:
+def test_the_reason_is_followed_by_the_reference_that_finds_the_decision(start_site: StartSite) -> None:
     with SoundServer() as sounds:
         site = start_site(PROMPTS__REFERENCE="true", PROMPTS__BASE_URL=sounds.url)
         sounds.guard_port = site.guard.http_port
         number = subscriber()
         site.guard.add(f"+62{number}")
-        with site.dial(f"0{number}", agent=agent) as phone:
+        with site.dial(f"0{number}") as phone:
             assert phone.wait_end(40).statuses == [183, 403]
             packets = phone.ear.heard.packets
     row = site.record(number)
@@ -95,7 +92,6 @@ def test_the_reason_is_followed_by_the_reference_that_finds_the_decision(
     assert site.guard.log("--reference", row["reference"]) == [row]
 
 
-@BOTH_MODES
 @pytest.mark.parametrize(
     ("missing", "outcome"),
     # Asterisk goes on with the next recording, and tells how the last one ended.
@@ -103,33 +99,33 @@ def test_the_reason_is_followed_by_the_reference_that_finds_the_decision(
     ids=["reason", "digits"],
 )
 def test_a_missing_recording_keeps_no_refusal_from_its_end(
-    start_site: StartSite, agent: str, missing: Sequence[str], outcome: str
+    start_site: StartSite, missing: Sequence[str], outcome: str
 ) -> None:
     with SoundServer(missing) as sounds:
         site = start_site(PROMPTS__REFERENCE="true", PROMPTS__BASE_URL=sounds.url)
         number = subscriber()
         site.guard.add(f"+62{number}")
-        with site.dial(f"0{number}", agent=agent) as phone:
+        with site.dial(f"0{number}", agent="agent2") as phone:
             assert phone.wait_end(30).statuses == [183, 403]
     assert site.record(number)["outcome"] == outcome
 
 
-@BOTH_MODES
-def test_each_reason_has_the_sip_code_of_the_settings(start_site: StartSite, agent: str) -> None:
+def test_each_reason_has_the_sip_code_of_the_settings_in_both_modes(start_site: StartSite) -> None:
     codes = {"inactive-customer": 480, "invalid-contact": 603}
     site = start_site(REFUSALS__BY_REASON=codes)
-    numbers = {subscriber(): (category, status) for category, status in codes.items()}
-    numbers[subscriber()] = ("customer-request", 403)
     with ExitStack() as calls:
-        phones = {}
-        for number, (category, _) in numbers.items():
+        phones = []
+        for category, status in (*codes.items(), ("customer-request", 403)):
+            number = subscriber()
             site.guard.add(f"+62{number}", "--category", category)
-            phones[number] = calls.enter_context(site.dial(f"0{number}", agent=agent))
-        for number, (_, status) in numbers.items():
-            call = phones[number].wait_end(30)
+            for agent in ("agent1", "agent2"):
+                phone = calls.enter_context(site.dial(f"0{number}", agent=agent))
+                phones.append((phone, status, number))
+        for phone, status, number in phones:
+            call = phone.wait_end(30)
             assert call.statuses == [183, status]
             assert f"cause={CAUSES[status]}" in call.first(status).header("Reason")
-            assert site.record(number)["outcome"] == "prompt-heard"
+            assert site.record(number, attempts=2)["outcome"] == "prompt-heard"
 
 
 @BOTH_MODES
