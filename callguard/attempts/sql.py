@@ -7,16 +7,17 @@ before it rang, or that no trunk took, for the journal cannot always tell whethe
 import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from callguard.control.model import Result
-from callguard.database import from_microseconds, microseconds, snapshot, storable, write
+from callguard.database import from_microseconds, microseconds, snapshot, sql_errors, storable, write
 from callguard.journal.tables import attempts, decisions, outcomes
 from callguard.screening.identity import decision_id as first_id
 from callguard.screening.model import Attempt, Verdict
@@ -77,14 +78,35 @@ class SqlAttempts:
         self._engine = engine
         self._clock = clock
         self._tidy_at = clock()
-        insert = sqlite.insert if engine.dialect.name == "sqlite" else postgresql.insert
+        self._on_sqlite = engine.dialect.name == "sqlite"
+        insert = sqlite.insert if self._on_sqlite else postgresql.insert
         self._insert = insert(attempts).on_conflict_do_nothing()
+        dialect = sqlite.dialect(paramstyle="named") if self._on_sqlite else engine.dialect
+        compiled = _OF_ONE.compile(dialect=dialect)
+        self._of_one, self._constants = str(compiled), compiled.params
 
     def of(self, number: str, since: datetime, at: datetime) -> list[Counted]:
         """The attempts to a number (E.164) after `since`, as a call of the instant `at` has to know them: the
-        newest first. Raises SqlError."""
-        with snapshot(self._engine) as connection:
-            return _read(connection, number, since, at)
+        newest first. Raises SqlError.
+
+        Every call that a rule on attempts concerns waits for it: the driver itself runs the statement, which
+        SQLAlchemy's execution would make twice as long.
+        """
+        asked = self._constants | _parameters(since, _FOR_EVER, at) | {"number": number}
+        with sql_errors(), closing(self._engine.raw_connection()) as pooled:
+            connection: Any = pooled.driver_connection
+            try:
+                if not self._on_sqlite:
+                    # A statement alone needs no transaction; its two ends would be two more round trips.
+                    connection.autocommit = True
+                rows = connection.execute(self._of_one, asked).fetchall()
+                if not self._on_sqlite:
+                    connection.autocommit = False
+            except BaseException:
+                # The next one to have the connection relies on its transactions.
+                pooled.invalidate()
+                raise
+        return [one for _, one in islice(_counted(rows), MOST_ATTEMPTS)]
 
     def promise(self, number: str, new: Counted, seen: frozenset[str], since: datetime) -> bool:
         """Keep an attempt for a call whose decision is still to be committed.
@@ -104,7 +126,7 @@ class SqlAttempts:
             "subject": storable(attempt.subject),
         }
         with write(self._engine) as connection:
-            if self._engine.dialect.name == "postgresql":
+            if not self._on_sqlite:
                 # The statements after it see what was committed before the lock was free.
                 key = zlib.crc32(number.encode()) - (1 << 31)
                 connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK, key)))
@@ -195,10 +217,25 @@ def _read(connection: sa.Connection, number: str, since: datetime, at: datetime)
     return [one for _, one in islice(_counted(rows), MOST_ATTEMPTS)]
 
 
-def _counted(rows: Iterable[sa.Row[tuple[Any, ...]]]) -> Iterator[tuple[str, Counted]]:
+class _Row(NamedTuple):
+    """A row of _statement."""
+
+    id: str
+    number: str
+    at: int
+    project: str | None
+    purpose: str
+    subject: str
+    result: str | None
+    answered_at: int | None
+    promised: int
+
+
+def _counted(rows: Iterable[Iterable[Any]]) -> Iterator[tuple[str, Counted]]:
     """Number and attempt, each decision once."""
     last = ""
-    for row in rows:
+    for columns in rows:
+        row = _Row(*columns)
         if row.id != last:
             last = row.id
             attempt = Attempt(
@@ -207,7 +244,7 @@ def _counted(rows: Iterable[sa.Row[tuple[Any, ...]]]) -> Iterator[tuple[str, Cou
             yield row.number, Counted(row.id, attempt)
 
 
-def _answered(row: sa.Row[tuple[Any, ...]]) -> bool | None:
+def _answered(row: _Row) -> bool | None:
     if row.answered_at is not None or row.result == Result.ANSWERED.value:
         return True
     return None if row.result in (None, Result.UNKNOWN.value) else False

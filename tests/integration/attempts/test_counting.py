@@ -3,7 +3,9 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
+from pathlib import Path
 
+import psycopg
 import pytest
 import sqlalchemy as sa
 
@@ -15,7 +17,10 @@ from callguard.attempts.sql import (
     attempts_of,
     attempts_of_many,
 )
+from callguard.config import SqlSettings
 from callguard.control.model import Result
+from callguard.database import migrate, open_engine
+from callguard.errors import SqlError
 from callguard.journal.rows import decision_row, outcome_row
 from callguard.journal.store import JournalStore
 from callguard.journal.tables import attempts
@@ -132,6 +137,22 @@ def test_many_numbers_have_the_attempts_that_each_of_them_has(
     assert found.keys() == {*numbers[::3], *numbers[::5]}
     for number in numbers[:40]:
         assert found.get(number, ()) == attempts_of(engine, number, START - DAY, LATER)
+
+
+def test_a_count_that_fails_leaves_no_connection_without_transactions(
+    postgres_url: str, tmp_path: Path
+) -> None:
+    engine = open_engine(SqlSettings(url=postgres_url, timeout=0.3), tmp_path)
+    migrate(engine)
+    sql = SqlAttempts(engine)
+    with psycopg.connect(postgres_url) as other:
+        other.execute("LOCK TABLE decisions")
+        with pytest.raises(SqlError):
+            sql.of(NUMBER, START - DAY, START)
+    assert sql.of(NUMBER, START - DAY, START) == []
+    with engine.connect() as connection:
+        assert not connection.connection.driver_connection.autocommit  # type: ignore[union-attr]
+    engine.dispose()
 
 
 # --- promises -----------------------------------------------------------------------------------------------
