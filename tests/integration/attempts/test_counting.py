@@ -149,9 +149,9 @@ def test_a_count_that_fails_leaves_no_connection_without_transactions(
         other.execute("LOCK TABLE decisions")
         with pytest.raises(SqlError):
             sql.of(NUMBER, START - DAY, START)
-    assert sql.of(NUMBER, START - DAY, START) == []
     with engine.connect() as connection:
         assert not connection.connection.driver_connection.autocommit  # type: ignore[union-attr]
+    assert sql.of(NUMBER, START - DAY, START) == []
     engine.dispose()
 
 
