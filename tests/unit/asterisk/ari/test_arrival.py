@@ -4,13 +4,16 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
+from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
 
-from callguard.asterisk.ari.arrival import LONGEST, arrival_now
+from callguard.asterisk.ari.arrival import LONGEST, arrival_now, inbound_now
+from callguard.asterisk.ari.client import AriClient
 from callguard.asterisk.ari.events import ChannelInfo, StasisStarted
-from callguard.asterisk.variables import BROUGHT
+from callguard.asterisk.variables import BROUGHT, PROJECT
 from callguard.screening.model import Mode
+from tests.rig.fake_ari import FakeAri, settings_for
 
 CHANNEL = ChannelInfo(
     id="7",
@@ -64,3 +67,56 @@ def test_all_texts_are_bounded_and_printable(odd: str, name: str) -> None:
     ):  # fmt: skip
         assert len(text) <= LONGEST
         assert text.isprintable()
+
+
+def inbound(*args: str, variables: dict[str, str]) -> StasisStarted:
+    channel = replace(CHANNEL, id="in", variables=variables)
+    return replace(STARTED, channel=channel, args=args)
+
+
+@pytest.mark.parametrize("text", ["0812", "", "1" * 5000, "08,12", "\u202e\n0812"])
+async def test_an_inbound_leg_brings_a_bounded_printable_number(ari: FakeAri, text: str) -> None:
+    async with AriClient(settings_for(ari)) as client:
+        arrival = inbound_now(client, inbound("inbound", *text.split(","), variables={}))
+    assert arrival is not None
+    assert len(arrival.caller_number) <= LONGEST
+    assert arrival.caller_number.isprintable()
+    assert "," in arrival.caller_number or "," not in text
+
+
+async def test_no_other_leg_is_inbound(ari: FakeAri) -> None:
+    async with AriClient(settings_for(ari)) as client:
+        for args in ((), ("bridge", "0812"), ("screen", "inbound"), ("callee", "in"), ("inbounds",)):
+            assert inbound_now(client, inbound(*args, variables={})) is None
+
+
+async def test_an_inbound_legs_project_came_with_it_or_is_asked_for(ari: FakeAri) -> None:
+    async def reply(request: web.Request) -> web.StreamResponse:
+        return web.json_response({"value": "shop"})
+
+    ari.reply = reply
+    async with AriClient(settings_for(ari)) as client:
+        cases: list[tuple[dict[str, str], str]] = [
+            ({PROJECT: " bank "}, "bank"),
+            ({PROJECT: ""}, ""),
+            ({}, "shop"),
+        ]
+        for variables, project in cases:
+            arrival = inbound_now(client, inbound("inbound", "0812", variables=variables))
+            assert arrival is not None
+            assert await arrival.ask_project() == project
+
+
+@pytest.mark.parametrize(("gone", "project"), [(True, None), (False, "")], ids=["gone", "not set"])
+async def test_a_leg_that_is_gone_is_not_taken_for_one_without_a_project(
+    ari: FakeAri, gone: bool, project: str | None
+) -> None:
+    async def reply(request: web.Request) -> web.StreamResponse:
+        found = not gone and request.path.endswith("/channels/in")
+        return web.json_response({}, status=200 if found else 404)
+
+    ari.reply = reply
+    async with AriClient(settings_for(ari)) as client:
+        arrival = inbound_now(client, inbound("inbound", "0812", variables={}))
+        assert arrival is not None
+        assert await arrival.ask_project() == project
