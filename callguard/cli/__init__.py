@@ -47,6 +47,7 @@ COMMANDS = {
     "log": ("callguard.cli.log:log", "Show the journal of decisions, newest first."),
     "reload": ("callguard.cli.reload:reload", "Let the running guard read its settings and rules anew."),
     "remove": ("callguard.cli.lists:remove", "Take a number off an internal list."),
+    "rules": ("callguard.cli.rules:rules", "Show the rules in force, or what binds one number."),
     "scrub": ("callguard.cli.scrub:scrub", "Check a dialer's lead file before it is loaded."),
     "show": ("callguard.cli.lists:show", "Show what the lists hold about a number."),
 }
