@@ -90,7 +90,7 @@ def show(console: Console, phones: Phones, office: Office) -> None:
 
 def stay_up(console: Console) -> int:
     phones = Phones()
-    settings = {"NUMBERS__OUTSIDE_LINE": "9"}
+    settings = {"NUMBERS__OUTSIDE_LINE": "9", "PROMPTS__REFERENCE": "true"}
     with open_office(console, agents=(), files=phones.files, **settings) as office:
         show(console, phones, office)
         signal.pause()
