@@ -19,6 +19,11 @@ _CHUNK = 250
 """Blocks read from SQL at a time: a thread that reads more at once holds Python's lock, and so the event
 loop, for milliseconds."""
 
+
+class _Superseded(Exception):
+    """The generation that is being read went out of force, and its blocks out of SQL."""
+
+
 Progress = Callable[[int, int], None]
 """Called with the fields done and the fields in all, both about right while others write."""
 
@@ -58,11 +63,14 @@ class Synchroniser:
             if applied is Applied.NOT_LOADED:
                 if not load:
                     return None
-                for registry in await self._cache.not_loaded(delta.catalogue):
-                    await self._cache.load(mark.database, registry.key, self._blocks(registry))
+                # Of a generation that is superseded meanwhile, the next delta does not speak any more.
+                with suppress(_Superseded):
+                    for registry in await self._cache.not_loaded(delta.catalogue):
+                        await self._cache.load(mark.database, registry.key, self._blocks(registry))
 
     async def rebuild(self, progress: Progress | None = None) -> bool:
-        """Build the hash anew from SQL and put it live; False if other processes keep changing the head.
+        """Build the hash anew from SQL and put it live; False if other processes keep changing the head, or
+        took what was being read out of force and out of SQL: then it can be tried again.
 
         Calls go on being answered by the old hash, where that is to be trusted. What changes in SQL while it
         is read is added before the new one goes live: it is never older than the one that it replaces.
@@ -91,6 +99,8 @@ class Synchroniser:
                         progress(done, in_all)
                 await build.add_loaded(registry.key, registry.blocks)
             live = await self._put_live(build, mark, {registry.key for registry in registries})
+        except _Superseded:
+            live = False
         except BaseException:
             with suppress(CacheError):
                 await build.discard()
@@ -142,12 +152,16 @@ class Synchroniser:
                 return gone if cursor else None
 
     async def _blocks(self, registry: RegistryList) -> AsyncIterator[Sequence[tuple[int, bytes]]]:
-        """All blocks of a list's generation, in chunks. Raises SqlError, also if some are missing."""
+        """All blocks of a list's generation, in chunks. Raises SqlError, also if some are missing, but
+        _Superseded if that is because the list has another generation now."""
         chunks, count = self._store.blocks.chunks(registry.content, _CHUNK), 0
         while chunk := await self._threads.run(partial(next, chunks, ())):
             count += len(chunk)
             yield chunk
         if count != registry.blocks:
+            _, now = await self._threads.run(self._store.version)
+            if all(other.key != registry.key for other in now.registries):
+                raise _Superseded
             raise SqlError(
                 f"{count} blocks of list {registry.name} are there, of {registry.blocks}",
                 remedy="if no import runs, import the list again or roll it back",

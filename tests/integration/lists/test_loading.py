@@ -14,6 +14,7 @@ from callguard.database import migrate, open_engine
 from callguard.errors import CacheCold, CacheError, SqlError
 from callguard.lists import codec
 from callguard.lists.loading import Build
+from callguard.lists.model import Catalogue, RegistryList
 from callguard.lists.registries import Counts
 from callguard.lists.tables import blocks, generations
 from tests.rig.lists import Lists, packed
@@ -284,6 +285,37 @@ async def test_blocks_that_sql_has_lost_are_never_taken_for_a_whole_list(
         await us.sync.rebuild()
     assert await us.cache.head() == before
     assert await us.client.keys("*build*") == []
+
+
+async def test_a_rebuild_during_which_two_imports_finish_is_to_be_begun_again(us: Lists) -> None:
+    first = us.switch_in_sql_alone("us", MANY).generation
+
+    def imported_twice(done: int, _: int) -> None:
+        if done and us.registries.some_blocks(first, [packed(MANY)[0][0]]):
+            us.switch_in_sql_alone("us", MANY[1:])
+            us.registries.delete_blocks(first)
+
+    assert not await us.sync.rebuild(imported_twice)
+    assert await us.client.keys("*build*") == []
+    assert await us.sync.rebuild(imported_twice)
+    assert (await listed(us, MANY[0]), await listed(us, MANY[1])) == (False, True)
+
+
+async def test_a_generation_whose_blocks_go_while_it_is_loaded_makes_way_for_the_next_one(
+    us: Lists, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = us.switch_in_sql_alone("us", MANY).generation
+    not_loaded = us.cache.not_loaded
+
+    async def then_imported_twice(catalogue: Catalogue) -> list[RegistryList]:
+        wanted = await not_loaded(catalogue)
+        if us.registries.delete_blocks(first):
+            us.switch_in_sql_alone("us", MANY[1:])
+        return wanted
+
+    monkeypatch.setattr(us.cache, "not_loaded", then_imported_twice)
+    assert await us.sync.catch_up() == us.store.mark()
+    assert (await listed(us, MANY[0]), await listed(us, MANY[1])) == (False, True)
 
 
 async def test_a_rolled_back_generation_is_loaded_from_the_content_it_repeats(us: Lists) -> None:
