@@ -72,8 +72,10 @@ class Spool:
 
     def add(self, row: Row) -> None:
         raw = orjson.dumps(tuple(row))
-        with _temporary():
+        try:
             self._file.write(raw)
+        except OSError as error:  # without _temporary, which costs a row more than to write it
+            raise _no_room(error) from error
         self._keys.append(int(row.number.strip("+*X")))
         self._places.append(self._size)
         self._size += len(raw)
@@ -105,11 +107,15 @@ def _temporary() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise InputError(
-            f"a temporary file cannot be written: {error.strerror}",
-            where=tempfile.tempdir,
-            allowed="a folder with room; TMPDIR names it",
-        ) from error
+        raise _no_room(error) from error
+
+
+def _no_room(error: OSError) -> InputError:
+    return InputError(
+        f"a temporary file cannot be written: {error.strerror}",
+        where=tempfile.tempdir,
+        allowed="a folder with room; TMPDIR names it",
+    )
 
 
 def add_rows(engine: sa.Engine, rows: Sequence[Row], *, who: str, why: str, now: datetime) -> int:
