@@ -5,10 +5,10 @@ AS_ROOT := $(shell [ "$$(id -u)" = 0 ] || echo sudo -E env PYTHONDONTWRITEBYTECO
 PYTEST := .venv/bin/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test unit integration system lint format sounds benchmark benchmark-lists setup python clean
+.PHONY: help demo up test unit integration system lint format sounds benchmark benchmark-lists benchmark-rules setup python clean
 
 help: ## this list
-	@sed -n 's/^\([a-z-]*\):[^#]*## /\1	/p' Makefile | expand -t 14
+	@sed -n 's/^\([a-z-]*\):[^#]*## /\1	/p' Makefile | expand -t 17
 
 demo: setup ## sample calls through a real Asterisk, as a table (ASTERISK=16 for the older one)
 	@$(AS_ROOT) .venv/bin/python -m tests.rig.demo
@@ -56,6 +56,9 @@ benchmark-lists: setup ## check, scrub, and lists of 1 to 250 million numbers (2
 	.venv/bin/python -m tests.benchmarks.check
 	.venv/bin/python -m tests.benchmarks.scrub
 	.venv/bin/python -m tests.benchmarks.lists_at_scale
+
+benchmark-rules: python ## what the rules cost a call, and how long they take to load (a minute)
+	.venv/bin/python -m tests.benchmarks.screening
 
 setup: ## what the rest needs: Debian packages, .venv, Asterisk
 	@docker/setup.sh all
