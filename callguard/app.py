@@ -24,7 +24,7 @@ from callguard.attempts.promises import Promises
 from callguard.attempts.service import CountedAttempts
 from callguard.config import Settings, advice
 from callguard.config.purposes import call_project, call_purpose
-from callguard.config.rulebook import load_rules
+from callguard.config.rulebook import load_rules_for_calls
 from callguard.control.callbacks import InboundCalls
 from callguard.control.dispatcher import Dispatcher
 from callguard.control.model import Arrival, Trunk
@@ -74,7 +74,7 @@ async def run_guard(settings: Settings, read: Callable[[], Settings]) -> None:
         _log.warning("the settings are allowed but unwise", advice=told)
     async with AsyncExitStack() as stack:
         metrics = Metrics()
-        rules = await asyncio.to_thread(load_rules, settings)
+        rules = await asyncio.to_thread(load_rules_for_calls, settings)
         engine = await stack.enter_async_context(_database(settings))
         cache = await stack.enter_async_context(_cache(settings))
         threads = SqlThreads(timeout=settings.sql.timeout)

@@ -12,7 +12,7 @@ from typing import Any
 import structlog
 
 from callguard.config import Section, Settings
-from callguard.config.rulebook import load_rules
+from callguard.config.rulebook import load_rules_for_calls
 from callguard.errors import ConfigurationError, ServiceError
 from callguard.screening.rules import Rules
 
@@ -123,7 +123,7 @@ class Reloader:
 
         def load() -> tuple[Settings, tuple[str, ...], Rules]:
             settings, restart = taken_up(running, self._read())
-            return settings, restart, load_rules(settings)
+            return settings, restart, load_rules_for_calls(settings)
 
         self._loading = asyncio.ensure_future(asyncio.to_thread(load))
         try:

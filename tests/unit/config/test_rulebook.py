@@ -1,17 +1,18 @@
 """The rules in force: presets, what lies over them, and whole sets of files that cannot be right."""
 
 from collections.abc import Callable
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from callguard.config import Settings
-from callguard.config.rulebook import SHIPPED, load_rules
+from callguard.config.rulebook import SHIPPED, load_rules, load_rules_for_calls
 from callguard.config.tomlfile import LARGEST_FILE
 from callguard.errors import ConfigurationError
 from callguard.screening.rules import Binding, HoursLine, Line, Rules, Shortcoming
+from callguard.screening.times import national_holidays
 from callguard.screening.week import days_text
 
 Load = Callable[..., Rules]
@@ -306,6 +307,16 @@ def test_the_example_of_own_rules_can_be_used_with_and_without_its_comments(
     found = load(taken_in).binding("+6281234567890", None, "collection")
     assert not found.hours
     assert found.zones_of("+6281234567890") == ("Asia/Jakarta", "Asia/Makassar", "Asia/Jayapura")
+
+
+def test_a_guard_has_the_holidays_at_hand_before_the_first_call(tmp_path: Path) -> None:
+    national_holidays.cache_clear()
+    load_rules_for_calls(Settings.model_validate({"state": tmp_path, "rules": {"presets": ["ID"]}}))
+    year = datetime.now(UTC).year
+    asked = national_holidays.cache_info().misses
+    assert national_holidays("ID", None, year)
+    assert national_holidays("ID", None, year + 1)
+    assert national_holidays.cache_info().misses == asked
 
 
 def test_the_shipped_presets_are_part_of_the_package() -> None:
