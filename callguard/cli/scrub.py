@@ -19,6 +19,7 @@ from callguard.config.rulebook import load_rules
 from callguard.database import migrate, open_engine
 from callguard.errors import InputError
 from callguard.lists.model import LONGEST_PROJECT, check_text
+from callguard.screening.timeless import timeless
 
 if TYPE_CHECKING:
     from callguard.scrub.run import Summary
@@ -71,9 +72,10 @@ def scrub(
     beside phone_number (62 and 0812... or 812..., 1 and 201...), or what --code-column names. A number with
     a + has its code already; a row without a code is read as --region says.
 
-    The lists are taken from the database as they are when the command begins. An entry that expires, and how
-    old a registry is, count as of --at (a time as for `callguard log --since`), else as of now. Nothing is
-    recorded. Either both files are there at the end, or neither.
+    The lists are taken from the database as they are when the command begins. What expires, and how old a
+    registry is, count as of --at (a time as for `callguard log --since`), else as of now. With --at, calling
+    hours, holidays and the attempts until then count, too; without, they do not: that is for each call to
+    see. Nothing is recorded. Either both files are there at the end, or neither.
 
     \b
     Example:
@@ -87,9 +89,10 @@ def scrub(
     from callguard.scrub.lists import load  # noqa: PLC0415
     from callguard.scrub.outputs import Outputs  # noqa: PLC0415
     from callguard.scrub.reading import LeadReader  # noqa: PLC0415
+    from callguard.scrub.recent import NOT_COUNTED, recent  # noqa: PLC0415
     from callguard.scrub.run import Wanted  # noqa: PLC0415
     from callguard.scrub.run import scrub as run  # noqa: PLC0415
-    from callguard.scrub.verdicts import Verdicts  # noqa: PLC0415
+    from callguard.scrub.verdicts import Verdicts, months_of  # noqa: PLC0415
 
     now = datetime.now(UTC)
     when = now if at is None else read_time(at, now.astimezone(), where="--at").astimezone(UTC)
@@ -105,14 +108,17 @@ def scrub(
     except OSError as error:
         raise InputError(f"cannot be read: {error.strerror}", where=str(leads)) from error
 
+    rules = load_rules(settings) if at is not None else timeless(load_rules(settings))
+
     def lists() -> Verdicts:
         engine = open_engine(settings.sql, settings.state)
         try:
             migrate(engine)
-            found = load(engine, project=project, at=when)
+            found = load(engine, project=project, at=when, months=months_of(rules))
+            called = NOT_COUNTED if at is None else recent(engine, rules, when)
         finally:
             engine.dispose()
-        return Verdicts(found, load_rules(settings), at=when, project=project, purpose=purpose)
+        return Verdicts(found, rules, at=when, project=project, purpose=purpose, recent=called)
 
     with Outputs(leads, clean, refused, force=force) as outputs, _progress(size) as progress:
         summary = run(leads, outputs, reader, lists, wanted=wanted, progress=progress)

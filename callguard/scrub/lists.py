@@ -1,11 +1,11 @@
 """All lists in memory, to look up leads by the hundred thousand.
 
-Of the internal entries only those are held that can bind a call of one project at one instant, and of each
-only what screening decides by: a million of them take some 20 MB. Registry lists are held as blocks, a
-quarter of a billion numbers in 0.4 GB.
+Of the internal entries and the exemptions only those are held that can matter to a call of one project at one
+instant, and of each only what screening decides by: a million of them take some 20 MB. Registry lists are
+held as blocks, a quarter of a billion numbers in 0.4 GB.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -14,7 +14,7 @@ import numpy as np
 import sqlalchemy as sa
 from numpy.typing import NDArray
 
-from callguard.database import snapshot
+from callguard.database import UtcTime, snapshot
 from callguard.errors import SqlError
 from callguard.lists.blockindex import BlockIndex
 from callguard.lists.model import RegistryList
@@ -23,11 +23,20 @@ from callguard.lists.prefixes import Prefixes
 from callguard.lists.registries import RegistryStore
 from callguard.lists.store import ListStore
 from callguard.lists.tables import changes, entries
+from callguard.lists.words import ENTRIES, IN_FORCE
 from callguard.screening.patterns import LONGEST_NUMBER, Shape, shape_of
+from callguard.scrub.listed import (
+    NONE,
+    EntryKind,
+    Exemptions,
+    ExemptionSort,
+    Listed,
+    among,
+    listed,
+    oldest_in_force,
+)
 
 Indices = NDArray[np.int64]
-
-NONE = -1
 
 _AT_ONCE = 20_000
 """Entries read by one statement: a database may have to answer each within its timeout."""
@@ -81,29 +90,6 @@ STATES = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
-    """Numbers, or the digits before the wildcard of patterns, each with what is listed of it."""
-
-    keys: Numbers
-    """Rising."""
-    sets: Indices
-    """For each key, the index of its set of entries in Lists.sets."""
-
-    def look_up(self, keys: Numbers) -> Indices:
-        """The index of each key's set of entries; NONE for a key that is not there."""
-        if not len(self.keys):
-            return np.full(len(keys), NONE, np.int64)
-        # In rising order the search stays in the processor's cache: it is worth the sorting.
-        order = np.argsort(keys)
-        rising = keys[order]
-        at = np.searchsorted(self.keys, rising)
-        at[at == len(self.keys)] = 0
-        found = np.empty(len(keys), np.int64)
-        found[order] = np.where(self.keys[at] == rising, self.sets[at], NONE)
-        return found
-
-
-@dataclass(frozen=True, slots=True)
 class Lists:
     """What all lists say to calls of one project at one instant."""
 
@@ -112,8 +98,11 @@ class Lists:
     registries: tuple[RegistryIndex, ...]
     numbers: Listed
     patterns: tuple[tuple[Shape, Listed], ...]
-    sets: tuple[frozenset[tuple[str, str | None]], ...]
-    """Sets of entries, each as the category and project of those in it."""
+    sets: tuple[frozenset[EntryKind], ...]
+    """Sets of entries, of numbers and patterns."""
+    exempt: Listed
+    exemptions: tuple[frozenset[ExemptionSort], ...]
+    """Sets of exemptions, of the numbers in `exempt`."""
 
     def entries_of_patterns(self, shape: Shape, listed: Listed, numbers: Numbers) -> Indices:
         """The index of the set of entries of each number's pattern of a shape; NONE where there is none."""
@@ -128,15 +117,19 @@ class Lists:
 _POWERS = np.array([10**power for power in range(LONGEST_NUMBER + 1)], np.uint64)
 
 
-def load(engine: sa.Engine, *, project: str | None, at: datetime) -> Lists:
-    """Take all lists from SQL, as they are together at one position. Raises SqlError."""
+def load(engine: sa.Engine, *, project: str | None, at: datetime, months: Iterable[int] = ()) -> Lists:
+    """Take all lists from SQL, as they are together at one position. Raises SqlError.
+
+    `months`: for how long exemptions may be in force, by any rule.
+    """
     store, registry_store = ListStore(engine), RegistryStore(engine)
+    ends = [oldest_in_force(at, month) for month in set(months)]
     for _ in range(_TRIES):
         registries = store.catalogue().registries
         indices = tuple(
             RegistryIndex(registry, registry_store.chunks(registry.content)) for registry in registries
         )
-        lists = _with_entries(engine, indices, project=project, at=at)
+        lists = _with_words(engine, indices, project=project, at=at, ends=ends)
         # A switch in the meantime may also have taken away blocks that were still to be read.
         if store.catalogue().registries == registries:
             for index in indices:
@@ -145,82 +138,108 @@ def load(engine: sa.Engine, *, project: str | None, at: datetime) -> Lists:
     raise SqlError("the registry lists change all the time", remedy="wait for the imports that are going on")
 
 
-def _with_entries(
-    engine: sa.Engine, registries: tuple[RegistryIndex, ...], *, project: str | None, at: datetime
+def _with_words(
+    engine: sa.Engine,
+    registries: tuple[RegistryIndex, ...],
+    *,
+    project: str | None,
+    at: datetime,
+    ends: Sequence[int],
 ) -> Lists:
-    builder = _Builder()
-    # Only what binds: screening would pass over all others, one by one.
-    binding = [
-        entries.c.removed_at.is_(None),
+    # Only what can matter: screening would pass over all others, one by one.
+    in_force = [
+        IN_FORCE,
         sa.or_(entries.c.project.is_(None), entries.c.project == project),
         sa.or_(entries.c.expires_at.is_(None), entries.c.expires_at > at),
     ]
-    wanted = sa.select(entries.c.id, entries.c.number, entries.c.category, entries.c.project)
-    after = 0
     with snapshot(engine) as connection:
         position = connection.execute(sa.select(sa.func.max(changes.c.position))).scalar() or 0
-        while True:
-            following = wanted.where(entries.c.id > after, *binding).order_by(entries.c.id).limit(_AT_ONCE)
-            rows = connection.execute(following).all()
-            if not rows:
-                break
-            after = rows[-1].id
+        exemptions = Exemptions()
+        started = [*in_force, sa.not_(ENTRIES), entries.c.starts_at <= at]
+        for rows in _pages(connection, (entries.c.exemption, entries.c.starts_at), started):
+            exemptions.add(rows)
+        builder = _Entries(exemptions.numbers())
+        for rows in _pages(connection, (entries.c.category, entries.c.added_at), [*in_force, ENTRIES]):
             builder.add(rows)
-    return builder.lists(position, registries)
+    numbers, patterns, sets = builder.listed()
+    exempt, of_exempt = exemptions.sorted_by(builder.exempt_too, [*ends, *builder.of_patterns])
+    return Lists(position, registries, numbers, patterns, sets, exempt, of_exempt)
 
 
-class _Builder:
+def _pages(
+    connection: sa.Connection, columns: Sequence[sa.Column[Any]], wanted: Sequence[sa.ColumnElement[bool]]
+) -> Iterator[Sequence[Any]]:
+    """Rows of id, number, project, purposes and these columns, with instants as they are stored."""
+    shown = [
+        sa.type_coerce(column, sa.BigInteger()) if isinstance(column.type, UtcTime) else column
+        for column in columns
+    ]
+    page = sa.select(entries.c.id, entries.c.number, entries.c.project, entries.c.purposes, *shown)
+    page = page.where(*wanted).order_by(entries.c.id).limit(_AT_ONCE)
+    after = 0
+    while rows := connection.execute(page.where(entries.c.id > after)).all():
+        after = rows[-1].id
+        yield rows
+
+
+class _Entries:
     """Gathers entries by number and shape."""
 
-    def __init__(self) -> None:
-        self._kinds: dict[tuple[str, str | None], int] = {}
+    def __init__(self, exempt: Numbers) -> None:
+        """`exempt`: the numbers that have exemptions, rising: when their entries were added matters."""
+        self._exempt = exempt
+        self._kinds: dict[tuple[str, str | None, str, int | None], int] = {}
         self._plain: list[tuple[Numbers, Indices]] = []
         self._patterns: dict[Shape, list[tuple[int, int]]] = {}
-        self._sets: dict[frozenset[int], int] = {}
+        self.exempt_too: set[int] = set()
+        """The numbers that have both entries of their own and exemptions."""
+        self.of_patterns: set[int] = set()
+        """When the entries of patterns were added."""
 
     def add(self, rows: Sequence[Any]) -> None:
-        """Take in rows of id, number, category and project."""
+        """Take in rows of id, number, project, purposes, category and the instant of adding."""
         kinds = self._kinds
         plain: list[int] = []
         of_plain: list[int] = []
-        for _, number, category, project in rows:
-            kind = kinds.setdefault((category, project), len(kinds))
+        added: list[int] = []
+        for _, number, project, purposes, category, added_at in rows:
             shape = None if number[-1].isdecimal() else shape_of(number)
             if shape is None:
                 plain.append(int(number))
-                of_plain.append(kind)
+                of_plain.append(kinds.setdefault((category, project, purposes, None), len(kinds)))
+                added.append(added_at)
             else:
+                kind = kinds.setdefault((category, project, purposes, added_at), len(kinds))
                 self._patterns.setdefault(shape, []).append((int(number[1 : shape.prefix + 1]), kind))
-        self._plain.append((np.array(plain, np.uint64), np.array(of_plain, np.int64)))
+                self.of_patterns.add(added_at)
+        numbers, of_numbers = np.array(plain, np.uint64), np.array(of_plain, np.int64)
+        exempt = np.flatnonzero(among(self._exempt, numbers)).tolist()
+        if exempt:
+            every = list(kinds)
+            for at in exempt:
+                exact = (*every[of_plain[at]][:3], added[at])
+                of_numbers[at] = kinds.setdefault(exact, len(kinds))
+                self.exempt_too.add(plain[at])
+        self._plain.append((numbers, of_numbers))
 
-    def lists(self, position: int, registries: tuple[RegistryIndex, ...]) -> Lists:
-        numbers = self._listed(
+    def listed(self) -> tuple[Listed, tuple[tuple[Shape, Listed], ...], tuple[frozenset[EntryKind], ...]]:
+        """Numbers, patterns by shape, and the sets of entries that both have."""
+        sets: dict[frozenset[int], int] = {}
+        numbers = listed(
             np.concatenate([np.zeros(0, np.uint64), *(keys for keys, _ in self._plain)]),
             np.concatenate([np.zeros(0, np.int64), *(kinds for _, kinds in self._plain)]),
+            sets,
         )
         patterns = tuple(
             (
                 shape,
-                self._listed(
+                listed(
                     np.array([key for key, _ in found], np.uint64),
                     np.array([kind for _, kind in found], np.int64),
+                    sets,
                 ),
             )
             for shape, found in sorted(self._patterns.items())
         )
-        kinds = list(self._kinds)
-        sets = tuple(frozenset(kinds[kind] for kind in of_set) for of_set in self._sets)
-        return Lists(position, registries, numbers, patterns, sets)
-
-    def _listed(self, keys: Numbers, kinds: Indices) -> Listed:
-        order = np.argsort(keys, kind="stable")
-        keys, kinds = keys[order], kinds[order]
-        keys_once, begins, counts = np.unique(keys, return_index=True, return_counts=True)
-        alone = np.array([self._set([kind]) for kind in range(len(self._kinds))], np.int64)
-        sets: Indices = alone[kinds[begins]]
-        for at in np.flatnonzero(counts > 1).tolist():
-            sets[at] = self._set(kinds[begins[at] : begins[at] + counts[at]].tolist())
-        return Listed(keys_once, sets)
-
-    def _set(self, kinds: Sequence[int]) -> int:
-        return self._sets.setdefault(frozenset(kinds), len(self._sets))
+        kinds = [EntryKind(*kind) for kind in self._kinds]
+        return numbers, patterns, tuple(frozenset(kinds[kind] for kind in of_set) for of_set in sets)

@@ -158,7 +158,10 @@ def test_where_the_rules_forbid_overrides_none_is_added_and_the_rule_is_named(
         "rule override of preset bank", "marketing", "our own policy 12",
     )  # fmt: skip
     done(add(*override, "--purposes", "collection", kind="override", **environ))
-    rules.write_text(rules.read_text() + "off = true\n")
+    rules.write_text(
+        'id = "bank"\ntitle = "Bank"\nprojects = ["bank"]\n'
+        '[rule.override]\noff = true\nsource = "our own policy 12"\n'
+    )
     refused(add(*override, kind="override", **environ), "rule override of preset bank", "allows no override")
     done(add("--once", kind="override", **environ))
 

@@ -20,24 +20,33 @@ from click.testing import CliRunner, Result
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from callguard.attempts.sql import attempts_of
 from callguard.cli import cli
 from callguard.config import NumberSettings, SqlSettings
-from callguard.database import migrate, open_engine
+from callguard.database import microseconds, migrate, open_engine
 from callguard.errors import InputError
+from callguard.journal.rows import decision_row
+from callguard.journal.store import JournalStore
 from callguard.lists.blocks import encode
-from callguard.lists.model import NewEntry
+from callguard.lists.bulk import add_rows
+from callguard.lists.entryfiles.checked import Row
+from callguard.lists.entryfiles.exemptions import exemption_row
+from callguard.lists.model import NewEntry, NewExemption
 from callguard.lists.registries import Counts, NewRegistry, RegistryStore
 from callguard.lists.store import ListStore
 from callguard.lists.tables import blocks
 from callguard.numbers import Number, NumberKind, NumberReader
-from callguard.screening.model import CallFacts, Verdict
+from callguard.screening.model import CallFacts, ExemptionKind, Verdict
 from callguard.screening.rules import Rules, Shortcoming
 from callguard.screening.screen import screen
+from callguard.screening.timeless import timeless
 from callguard.scrub.lists import load
 from callguard.scrub.outputs import Outputs
 from callguard.scrub.reading import LeadReader
+from callguard.scrub.recent import recent
 from callguard.scrub.run import Wanted, scrub
-from callguard.scrub.verdicts import INTERNAL, Verdicts
+from callguard.scrub.verdicts import INTERNAL, Verdicts, months_of
+from tests.rig.decisions import a_decision
 from tests.rig.rules import rules
 
 pytestmark = pytest.mark.integration
@@ -127,11 +136,49 @@ NO_NUMBERS = st.sampled_from(["", " ", "110", "x", "08", '"a,b"', '"a', "=1+1", 
 CELL = st.one_of(WRITTEN, WRITTEN, NO_NUMBERS)
 PATTERNS = ["+6281200000*", "+62812*", "+1201XXXXXXX", "+120155501XX", "+6221*", "+62812000000X"]
 CATEGORIES = ["customer-request", "national-registry", "inactive-customer", "invalid-contact", "own-word"]
-ENTRY = st.tuples(
-    st.one_of(st.sampled_from(NUMBERS).map("+{}".format), st.sampled_from(PATTERNS)),
-    st.sampled_from(CATEGORIES),
-    st.sampled_from([None, "bank", "shop"]),
-    st.sampled_from([None, 0, -1, 1]),
+HOURS = timedelta(hours=1)
+DAYS = timedelta(days=1)
+PURPOSES = st.sampled_from([(), (), ("marketing",), ("survey",)])
+ENTRY = st.builds(
+    NewEntry,
+    number=st.one_of(st.sampled_from(NUMBERS).map("+{}".format), st.sampled_from(PATTERNS)),
+    added_by=st.just("ani"),
+    category=st.sampled_from(CATEGORIES),
+    project=st.sampled_from([None, "bank", "shop"]),
+    expires_at=st.sampled_from([None, AT, AT - HOURS, AT + HOURS]),
+    purposes=PURPOSES,
+)
+GIVEN = AT - 10 * DAYS
+"""When most exemptions were given; entries are added about then, too."""
+EXEMPTION = st.builds(
+    NewExemption,
+    number=st.sampled_from(NUMBERS).map("+{}".format),
+    kind=st.sampled_from([kind for kind in ExemptionKind if kind is not ExemptionKind.OVERRIDE]),
+    evidence=st.just("x"),
+    added_by=st.just("ani"),
+    starts_at=st.sampled_from([GIVEN, GIVEN + HOURS, AT - 100 * DAYS, AT - 600 * DAYS, AT, AT + HOURS]),
+    expires_at=st.sampled_from([None, AT + 2 * HOURS]),
+    project=st.sampled_from([None, "bank", "shop"]),
+    purposes=PURPOSES,
+)
+OVERRIDE = st.builds(
+    NewExemption,
+    number=st.sampled_from(NUMBERS).map("+{}".format),
+    kind=st.just(ExemptionKind.OVERRIDE),
+    evidence=st.just("x"),
+    added_by=st.just("ani"),
+    starts_at=st.sampled_from([AT - HOURS, AT + HOURS]),
+    expires_at=st.sampled_from([None, AT + 2 * HOURS]),
+    project=st.sampled_from([None, "bank"]),
+    once=st.just(True),
+)
+WORD = st.tuples(
+    ENTRY | ENTRY | EXEMPTION | EXEMPTION | OVERRIDE,
+    st.sampled_from([GIVEN - HOURS, GIVEN, GIVEN + HOURS, AT - 600 * DAYS]),
+)
+"""What is said of a number, and when it was added."""
+ATTEMPT = st.tuples(
+    st.sampled_from(NUMBERS).map("+{}".format), st.sampled_from([AT - HOURS, AT - 12 * HOURS, AT - 10 * DAYS])
 )
 REGISTRY = st.tuples(
     st.sampled_from(["62", "1", "628"]),
@@ -140,26 +187,64 @@ REGISTRY = st.tuples(
     st.sampled_from([None, date(2026, 11, 20), date(2026, 9, 1)]),
     st.sampled_from([None, 31]),
 )
+AREA = """
+[rule.attempts]
+kind = "attempts"
+purposes = "all"
+most = 2
+hours = 24
+source = "a test"
+[rule.hours]
+kind = "hours"
+purposes = ["marketing"]
+hours = { mon-sun = "08:00-17:30" }
+source = "a test"
+[rule.inquiry]
+kind = "exemption"
+exemption = "inquiry"
+purposes = "all"
+months = 3
+over_registry = true
+over_opt_out = false
+source = "a test"
+[rule.purchase]
+kind = "exemption"
+exemption = "purchase"
+purposes = "all"
+months = 18
+source = "a test"
+"""
 RULES = st.builds(
-    rules, stale_registry=st.sampled_from(list(Shortcoming)), not_covered=st.sampled_from(list(Shortcoming))
+    rules,
+    stale_registry=st.sampled_from(list(Shortcoming)),
+    not_covered=st.sampled_from(list(Shortcoming)),
+    over=st.sampled_from(["", AREA]),
+    presets=st.sampled_from([(), ("ID", "US"), ("US", "US-FL")]),
 )
 
 
-def expected(cell: str, reader: NumberReader, store: ListStore, rules: Rules) -> tuple[str | None, set[str]]:
+def expected(
+    cell: str, reader: NumberReader, engine: sa.Engine, rules: Rules, purpose: str
+) -> tuple[str | None, set[str]]:
     """The reason for which a lead is refused, and the lists that refuse it, as a call's would be."""
     text = cell.strip('"') if cell.startswith('"') and cell.endswith('"') and len(cell) > 1 else cell
     try:
-        number = Number(NumberKind.SUBSCRIBER, reader.read_e164(text))
+        e164 = reader.read_e164(text)
     except InputError:
         number = Number(NumberKind.UNREADABLE, None)
-    hits = store.lookup(number.e164) if number.e164 else None
-    screened = screen(CallFacts(AT, cell, number, None, "bank"), hits, rules)
+    else:
+        number = reader.read(e164)
+        assert number.e164 == e164
+    facts = CallFacts(AT, cell, number, None, "bank", purpose)
+    hits = ListStore(engine).lookup(number.e164) if number.e164 else None
+    attempts = attempts_of(engine, number.e164, AT - 5 * DAYS, AT) if number.e164 else ()
+    screened = screen(facts, hits, rules, attempts)
     if screened.verdict is Verdict.ALLOW:
         return None, set()
     refusing = {
         INTERNAL if match.kind == "entry" else match.id
         for match in screened.matches
-        if match.reason == screened.reason or match.reason not in SHORTCOMINGS
+        if match.reason == screened.reason or match.reason not in {*SHORTCOMINGS, "exempt", "purpose-exempt"}
     }
     return screened.reason, refusing
 
@@ -180,26 +265,44 @@ def copied_database(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Pa
     return copied
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+def row_of(new: NewEntry | NewExemption, added_at: datetime) -> Row:
+    at = microseconds(added_at)
+    if isinstance(new, NewExemption):
+        return exemption_row(new, added_at=at)
+    expires_at = None if new.expires_at is None else microseconds(new.expires_at)
+    said = (new.number, new.category, new.project, new.reason, new.source, new.added_by)
+    return Row(*said, added_at=at, expires_at=expires_at, purposes=" ".join(new.purposes))
+
+
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(
-    cells=st.lists(CELL, min_size=1, max_size=40),
-    entries=st.lists(ENTRY, max_size=8),
+    # By the first row the file is found to be one of leads.
+    cells=st.lists(CELL, max_size=40).map(lambda cells: [f"+{NUMBERS[0]}", *cells]),
+    said=st.lists(WORD, max_size=10),
     registries=st.lists(REGISTRY, max_size=4),
+    called=st.lists(ATTEMPT, max_size=4),
     rules=RULES,
+    moment=st.booleans(),
+    purpose=st.sampled_from(["marketing", "collection", "callback"]),
 )
 def test_every_row_has_the_verdict_that_a_check_of_its_number_has(
     copied_database: Callable[[], Path],
+    *,
     cells: list[str],
-    entries: list[tuple[str, str, str | None, int | None]],
+    said: list[tuple[NewEntry | NewExemption, datetime]],
     registries: list[tuple[str, list[int], tuple[str, ...], date | None, int | None]],
+    called: list[tuple[str, datetime]],
     rules: Rules,
+    moment: bool,
+    purpose: str,
 ) -> None:
     folder = copied_database()
     engine = open_engine(SqlSettings(), folder)
-    store = ListStore(engine)
-    for number, category, project, hours in entries:
-        expires = None if hours is None else AT + timedelta(hours=hours)
-        store.add(NewEntry(number, "ani", category, project, expires_at=expires))
+    add_rows(engine, [row_of(*one) for one in said], who="ani", why="", now=AT)
+    made = [decision_row(a_decision(number=number, at=at)) for number, at in called]
+    journal = JournalStore(engine)
+    journal.add_decisions(lambda: made)
+    journal.close()
     for index, (code, numbers, coverage, day, age) in enumerate(registries):
         own = [number for number in numbers if str(number).startswith(code)]
         add_registry(
@@ -208,8 +311,15 @@ def test_every_row_has_the_verdict_that_a_check_of_its_number_has(
     leads = folder / "leads.csv"
     leads.write_text("".join(f"{row},{cell}\n" for row, cell in enumerate(cells)))
 
+    # Without a moment: what depends on it does not count.
+    rules = rules if moment else timeless(rules)
     verdicts = Verdicts(
-        load(engine, project="bank", at=AT), rules, at=AT, project="bank", purpose="marketing"
+        load(engine, project="bank", at=AT, months=months_of(rules)),
+        rules,
+        at=AT,
+        project="bank",
+        purpose=purpose,
+        recent=recent(engine, rules, AT),
     )
     with Outputs(leads, folder / "clean.csv", folder / "refused.csv", force=False) as outputs:
         wanted = Wanted(("2",), ",", header=False)
@@ -222,7 +332,7 @@ def test_every_row_has_the_verdict_that_a_check_of_its_number_has(
         lists, reason = line.split(",")[-2:]
         found[int(line.partition(",")[0])] = (reason, set(lists.split()))
     reader = NumberReader()
-    assert found == {row: expected(cell, reader, store, rules) for row, cell in enumerate(cells)}
+    assert found == {row: expected(cell, reader, engine, rules, purpose) for row, cell in enumerate(cells)}
     assert summary.rows == len(cells)
     engine.dispose()
 
