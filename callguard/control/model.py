@@ -72,7 +72,7 @@ class Result(StrEnum):
     CANCELLED = "cancelled"
     """The caller hung up before an answer."""
     PROMPT_HEARD = "prompt-heard"
-    """Refused, and the prompt played to its end; of several recordings Asterisk tells how the last one ended."""
+    """Refused, and the prompt played to its end: of several recordings Asterisk tells how the last ended."""
     PROMPT_CUT = "prompt-cut"
     """Refused, and the caller hung up during the prompt."""
     PROMPT_FAILED = "prompt-failed"
