@@ -131,8 +131,8 @@ def own_prefixes(region: str) -> tuple[str, ...]:
     Empty, for all of the calling code, where no other region has it, or where numbers are not told apart by
     what they begin with: such as those of Britain, Guernsey and Jersey.
     """
-    code = phonenumbers.country_code_for_region(region)
-    if len(phonenumbers.region_codes_for_country_code(code)) == 1:
+    code = _calling_codes().get(region)
+    if code is None or len(phonenumbers.region_codes_for_country_code(code)) == 1:
         return ()
     if code == _NORTH_AMERICA:
         return tuple(f"{code}{area}" for area, its in _north_american_areas().items() if its == region)
@@ -147,7 +147,19 @@ def own_prefixes(region: str) -> tuple[str, ...]:
 def _beginnings() -> str:
     """All that a national number can begin with, a line each: one search of a text is several times as quick
     as a match of each."""
-    return "\n".join(f"{n:0{digits}}" for digits in range(1, _LONGEST_BEGIN + 1) for n in range(10**digits))
+    lines: list[str] = []
+    longest = [""]
+    for _ in range(_LONGEST_BEGIN):
+        longest = [begin + digit for begin in longest for digit in "0123456789"]
+        lines += longest
+    return "\n".join(lines)
+
+
+@lru_cache(maxsize=1)
+def _calling_codes() -> dict[str, int]:
+    """Region -> calling code. country_code_for_region would load each region's whole plan to tell it."""
+    regions = phonenumbers.COUNTRY_CODE_TO_REGION_CODE
+    return {region: code for code, its in regions.items() for region in its}
 
 
 @lru_cache(maxsize=1)
@@ -162,4 +174,4 @@ def prefixes_of(region: str) -> tuple[str, ...]:
     that. Raises ValueError for what is no region with a numbering plan."""
     if region not in phonenumbers.SUPPORTED_REGIONS:
         raise ValueError(f"no region: {region[:20]!a}")
-    return own_prefixes(region) or (str(phonenumbers.country_code_for_region(region)),)
+    return own_prefixes(region) or (str(_calling_codes()[region]),)
