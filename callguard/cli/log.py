@@ -40,11 +40,13 @@ _TIMES = (
 @click.option("--number", help="Calls to this number, in any form in which it can be dialled.")
 @click.option("--reason", type=click.Choice([str(reason) for reason in Reason]), help="With this reason.")
 @click.option("--reference", help="With the reference that the agent heard.")
+@click.option("--id", "identity", metavar="ID", help="The decision of this id.")
 @click.option(
     "--limit",
     type=click.IntRange(min=1),
     help=f"At most so many. Default: {TABLE_LIMIT} in the table, all with --json and --csv.",
 )
+@click.option("--explain", is_flag=True, help="Step by step, by the rules of then: the newest, or --limit.")
 @click.option("--json", "output", flag_value="json", help="A JSON object a line, for programs.")
 @click.option("--csv", "output", flag_value="csv", help="CSV that is safe to open in a spreadsheet.")
 @pass_settings
@@ -59,7 +61,9 @@ def log(
     number: str | None,
     reason: str | None,
     reference: str | None,
+    identity: str | None,
     limit: int | None,
+    explain: bool,
     output: Literal["json", "csv"] | None,
 ) -> None:
     """Show the journal of decisions, newest first.
@@ -68,11 +72,17 @@ def log(
     yesterday, or an age: 90m, 24h, 7d, 2w. The table shows local times; --json and --csv have UTC. In CSV, a
     cell that a spreadsheet could take for a formula begins with an apostrophe; so does every number.
 
+    --explain goes through the newest decision step by step, with what the rules of its own version say. With
+    --json it adds that to the steps.
+
     \b
     Example:
       callguard log --refused --since today
       callguard log --number 081234567890 --json
+      callguard log --reference 0123456 --explain
     """
+    if explain and output == "csv":
+        raise InputError("is not told in CSV", where="--explain", allowed="--json, or neither")
     now = datetime.now().astimezone()
     query = Query(
         since=None if since is None else read_time(since, now, where="--since"),
@@ -83,6 +93,7 @@ def log(
         number=None if number is None else _read_number(settings.numbers, number),
         reason=None if reason is None else Reason(reason),
         reference=reference,
+        id=identity,
     )
     engine = open_engine(settings.sql, settings.state)
     try:
@@ -91,6 +102,13 @@ def log(
             reader.page(query, size=1)
         except SqlError:
             migrate(engine)  # a new database has no tables yet
+        if explain:
+            from callguard.cli.logexplain import Explained  # noqa: PLC0415 - rules are slow to import
+
+            explained = Explained(engine, NumberReader(**settings.numbers.model_dump()))
+            chosen = reader.newest_first(query, limit or 1)
+            _write(explained.json_lines(chosen) if output else explained.texts(chosen))
+            return
         decisions = reader.newest_first(query, limit if limit or output else TABLE_LIMIT)
         _write(_LINES[output](decisions))
     finally:

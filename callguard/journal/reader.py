@@ -42,6 +42,7 @@ class Query:
     """E.164 with the plus sign."""
     reason: Reason | None = None
     reference: str | None = None
+    id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +132,7 @@ def _conditions(query: Query) -> list[sa.ColumnElement[bool]]:
         (column.number, query.number),
         (column.reason, None if query.reason is None else query.reason.value),
         (column.reference, query.reference),
+        (column.id, query.id),
     )
     return conditions + [asked == value for asked, value in wanted if value is not None]
 

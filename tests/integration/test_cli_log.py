@@ -7,7 +7,8 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -18,8 +19,13 @@ from callguard.control.model import Result
 from callguard.database import migrate, open_engine
 from callguard.journal.rows import decision_row, outcome_row
 from callguard.journal.store import JournalStore
-from callguard.screening.model import Decision, Verdict
+from callguard.journal.versions import add_versions, rules_row
+from callguard.numbers import NumberReader
+from callguard.screening.forecast import passes_at
+from callguard.screening.model import Decision, Hits, Verdict
+from callguard.screening.screen import screen
 from tests.rig.decisions import START, a_decision, a_match, an_outcome
+from tests.rig.rules import rules
 
 pytestmark = pytest.mark.integration
 
@@ -159,3 +165,87 @@ def test_a_database_that_is_away_is_exit_code_4(run: Run, environ: dict[str, str
     result = run()
     assert (result.returncode, result.stdout) == (4, b"")
     assert result.stderr.count(b"\n") == 1
+
+
+# --- decisions explained ------------------------------------------------------------------------------------
+
+THEN = rules(presets=("ID",))
+"""The rules of the day of the decision; those that the command itself would load are others."""
+EVENING = datetime(2026, 11, 23, 13, 0, tzinfo=UTC)
+
+
+def a_late_call(at: datetime = EVENING) -> Decision:
+    """To a number in Jakarta, at eight in the evening: too late for offers."""
+    made = a_decision(at=at, number="+6281234567890", reference="0000042")
+    lists = Hits((), 7, "redis")
+    number = NumberReader().read("+6281234567890")
+    facts = replace(made.facts, number=number)
+    screened = screen(facts, lists, THEN)
+    return replace(
+        made, screened=replace(screened, allowed_from=passes_at(screened, facts, lists, THEN)), facts=facts
+    )
+
+
+def store_rules(folder: Path) -> None:
+    engine = open_engine(SqlSettings(), folder)
+    migrate(engine)
+    add_versions(engine, [rules_row(THEN, START)])
+    engine.dispose()
+
+
+def test_json_tells_each_step_and_when_the_call_will_be_allowed(run: Run, tmp_path: Path) -> None:
+    store(tmp_path, [a_late_call()])
+    (line,) = map(json.loads, run("--json").stdout.splitlines())
+    assert line["allowed_from"] == "2026-11-24T01:00:00.000000+00:00"
+    assert [step["rule"] for step in line["explanation"]] == [
+        "number", "purpose", "presets", "entries", "hours-offers", "verdict",
+    ]  # fmt: skip
+    assert line["explanation"][4] == {
+        "rule": "hours-offers", "preset": "ID", "finding": "refused", "detail": "Mon 20:00 Asia/Jakarta",
+    }  # fmt: skip
+
+
+def test_a_decision_is_explained_by_the_rules_of_its_own_version(run: Run, tmp_path: Path) -> None:
+    store_rules(tmp_path)
+    decision = a_late_call()
+    store(tmp_path, [a_decision(), decision])
+    result = run("--reference", "0000042", "--explain")
+    text = result.stdout.decode()
+    assert text.splitlines()[0] == "081234567890: refuse, outside-hours"
+    assert f"decision  {decision.id}, reference 0000042" in text
+    assert "allowed   from 2026-11-24 08:00 Asia/Jakarta, 2026-11-24 01:00 UTC" in text
+    assert "UNVERIFIED: POJK" in text
+    assert run("--id", decision.id, "--explain").stdout == result.stdout
+    (line,) = map(json.loads, run("--id", decision.id, "--explain", "--json").stdout.splitlines())
+    assert line["explanation"][4]["says"] == "calls mon-sat 08:00-18:00, where the callee is"
+    assert line["explanation"][4]["verified"] is False
+
+
+def test_without_its_rules_a_decision_still_has_its_steps_and_says_what_is_missing(
+    run: Run, tmp_path: Path
+) -> None:
+    store(tmp_path, [a_late_call()])
+    text = run("--explain").stdout.decode()
+    assert f"rules     {THEN.version} (no guard has stored them)" in text
+    assert "Mon 20:00 Asia/Jakarta" in text
+
+
+def test_the_newest_decision_is_explained_unless_more_are_asked_for(run: Run, tmp_path: Path) -> None:
+    store(tmp_path, [a_late_call(), a_late_call(EVENING + timedelta(minutes=5))])
+    newest = run("--explain").stdout.decode()
+    assert newest.count("outside-hours\n  decision") == 1
+    assert "13:05:00 UTC" in newest
+    assert run("--explain", "--limit", "5").stdout.decode().count("outside-hours\n  decision") == 2
+
+
+def test_a_decision_of_a_version_that_kept_no_explanation_says_so(run: Run, tmp_path: Path) -> None:
+    store(tmp_path, [a_decision(text="\x1b[2J\r\n[bold]")])
+    output = run("--explain").stdout.decode()
+    assert "kept no explanation" in output
+    assert all(char.isprintable() or char == "\n" for char in output)
+
+
+def test_an_explanation_is_not_told_in_csv(run: Run) -> None:
+    result = run("--explain", "--csv")
+    assert (result.returncode, result.stdout) == (2, b"")
+    assert b"--explain" in result.stderr
