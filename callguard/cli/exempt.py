@@ -141,7 +141,7 @@ def end(
 
     \b
     Example:
-      callguard exempt end 081234567890 --kind consent \
+      callguard exempt end 081234567890 --kind consent \\
         --reason "withdrawn by phone"
     """
     target = EntryNumbers(settings.numbers).read(number)

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from datetime import UTC, datetime
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -69,7 +70,7 @@ def add_registry(engine: sa.Engine, numbers: Numbers) -> None:
         mode="replace",
         file="made up",
         digest="0" * 64,
-        data_date=None,
+        data_date=datetime.now(UTC).date(),
         who="benchmark",
         block_size=BLOCK_SIZE,
     )
