@@ -58,7 +58,7 @@ def check(
     Example:
       callguard check 081234567890
       callguard check +6281234567890 --project bank --json
-      callguard check 081234567890 --purpose collection --at 2026-11-23T20:00+07:00 --explain
+      callguard check 081234567890 --at 2026-11-23T20:00+07:00 --explain
     """
     at = datetime.now(UTC) if at_text is None else read_instant(at_text, "--at")
     rules = load_rules(settings)

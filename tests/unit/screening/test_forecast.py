@@ -104,6 +104,21 @@ def test_collection_in_indonesia_waits_for_the_morning_of_a_working_day(at: str,
     assert allowed_from(facts, NOTHING, rules(presets=("ID",))) == utc(allowed)
 
 
+def test_a_holiday_ends_at_midnight_where_the_callee_is() -> None:
+    holiday = rules(
+        over="""
+        [rule.holidays]
+        kind = "holidays"
+        purposes = "all"
+        days = [2026-11-23]
+        source = "test"
+        """
+    )
+    facts = call("2026-11-23T12:00+07:00", "+62811234567")
+    # In Jakarta it is a holiday for an hour longer than in Makassar.
+    assert allowed_from(facts, NOTHING, holiday) == utc("2026-11-24T00:00+07:00")
+
+
 def test_every_zone_of_the_number_must_be_open() -> None:
     facts = call("2026-11-23T22:00+07:00", "+62811234567")
     assert set(facts.number.zones) == {"Asia/Jakarta", "Asia/Makassar"}
