@@ -1,7 +1,9 @@
 """Every version of the rules that a guard decided by can be looked up, whatever became of the database."""
 
 import json
+import os
 import sqlite3
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -21,7 +23,11 @@ from callguard.journal.versions import add_versions, find_version, rules_row
 from callguard.journal.writer import SPOOL, JournalWriter
 from callguard.screening.model import FailurePolicy, Verdict
 from tests.rig.decisions import a_decision
+from tests.rig.guard import PROGRAM
+from tests.rig.ports import LOCALHOST, free_tcp_port
+from tests.rig.process import Process
 from tests.rig.rules import rules
+from tests.rig.waiting import wait_for
 
 pytestmark = pytest.mark.integration
 
@@ -137,3 +143,44 @@ def test_a_version_that_cannot_be_read_is_named(engine: sa.Engine, document: str
     add_versions(engine, [{"version": "old", "first_at": 0, "document": document}])
     with pytest.raises(InputError, match=r"version old of the rules: this callguard cannot read them"):
         find_version(engine, "old")
+
+
+def test_a_guard_stores_its_rules_at_its_start_and_at_each_reload(tmp_path: Path) -> None:
+    """Before its first call: no Asterisk is there at all."""
+    rules_file = tmp_path / "own.toml"
+    rules_file.write_text(
+        'id = "ID"\n[rule.hours-offers]\nhours = { mon = "09:00-10:00" }\nsource = "first"\n'
+    )
+    environ = {
+        "PATH": os.environ["PATH"],
+        "CALLGUARD_CONFIG": "",
+        "CALLGUARD_STATE": str(tmp_path / "state"),
+        "CALLGUARD_ASTERISK__URL": f"http://{LOCALHOST}:{free_tcp_port()}",
+        "CALLGUARD_ASTERISK__PASSWORD": "none is there",
+        "CALLGUARD_TRUNKS": '[{"name": "carrier", "endpoint": "PJSIP/{number}@carrier"}]',
+        "CALLGUARD_HTTP__PORT": str(free_tcp_port()),
+        "CALLGUARD_RULES__FILES": json.dumps([str(rules_file)]),
+    }
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [PROGRAM, *arguments], env=environ, capture_output=True, text=True, timeout=60, check=False
+        )
+
+    def of_now() -> str:
+        return str(json.loads(run("rules", "--json").stdout)["version"])
+
+    guard = Process([str(PROGRAM), "guard"], tmp_path / "output", environ=environ)
+    try:
+        first = of_now()
+        wait_for("the guard to have started", lambda: "guard started" in guard.tail(), seconds=30)
+        stored = run("rules", "--version", first)
+        assert (stored.returncode, "first" in stored.stdout) == (0, True), guard.tail()
+        rules_file.write_text(rules_file.read_text().replace("first", "second"))
+        assert run("reload").returncode == 0
+        second = of_now()
+        assert second != first
+        for version, source in ((first, "first"), (second, "second")):
+            assert source in run("rules", "ID", "--version", version).stdout
+    finally:
+        guard.stop()
