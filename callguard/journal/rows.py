@@ -6,7 +6,6 @@ Text that comes from a call is bounded here once more: an index of PostgreSQL re
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Any
 
 from callguard.control.model import Outcome, Result
@@ -115,7 +114,9 @@ def complete(row: Row) -> Row:
 
 def match_row(match: Match) -> Row:
     """A match as it stands in `matches`, in the journal and in the JSON of `check` and `log`."""
-    return {key: storable(value) if isinstance(value, str) else value for key, value in asdict(match).items()}
+    return {
+        key: storable(value) if isinstance(value, str) else value for key, value in match._asdict().items()
+    }
 
 
 def step_row(step: Step) -> dict[str, str]:

@@ -19,4 +19,4 @@ def of_registry(reason: Reason, hit: RegistryHit) -> Match:
 
 def data_text(hit: RegistryHit) -> str:
     """The age of a registry list's data, in words."""
-    return f"data of {hit.data_date}" if hit.data_date else "data of an unknown day"
+    return f"data of {hit.data_date.isoformat()}" if hit.data_date else "data of an unknown day"

@@ -207,10 +207,14 @@ class RegistryHit:
     def is_stale(self, at: datetime, days: int | None = None) -> bool:
         """Tell whether the data are older than so many days, or else than the list's allowed age, at that
         instant (aware), by the calendar of UTC, as are data of no known day."""
+        return self.is_stale_on(at.astimezone(UTC).date(), days)
+
+    def is_stale_on(self, day: date, days: int | None = None) -> bool:
+        """Tell the same of a day."""
         allowed = self.allowed_age_days if days is None else days
         if allowed is None:
             return False
-        return self.data_date is None or (at.astimezone(UTC).date() - self.data_date).days > allowed
+        return self.data_date is None or (day - self.data_date).days > allowed
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,9 +264,8 @@ class CallFacts:
     """The caller leg's channel id."""
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
-    """Something that spoke about the number, whether or not it decided."""
+class Match(NamedTuple):
+    """Something that spoke about the number, whether or not it decided. A tuple, as Step is."""
 
     reason: Reason
     kind: str

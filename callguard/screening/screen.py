@@ -6,7 +6,7 @@ kept in `matches`, and every step in `steps`, which is the explanation.
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import partial
 from operator import attrgetter
 
@@ -205,11 +205,12 @@ class _Check:
         """Every registry list of the number's country: what it says, then what that is worth."""
         hits = sorted(self._hits.registries, key=attrgetter("list"))
         doubtful: list[RegistryHit] = []
+        binding = self._binding
         for hit in hits:
-            line = self._binding.registry(hit.list)
+            line = binding.registry(hit.list)
             if line is None:
                 continue
-            bound = self._binding.purpose in line.purposes
+            bound = binding.purpose in line.purposes
             if bound:
                 doubtful.append(hit)
             if hit.listed:
@@ -324,10 +325,11 @@ class _Check:
         self._found.append((Finding.EXEMPTED, over))
 
     def _stale(self, hits: Sequence[RegistryHit]) -> None:
+        today = self._facts.at.astimezone(UTC).date()
         for line in self._binding.freshness:
             fresh: list[str] = []
             for hit in hits:
-                if hit.is_stale(self._facts.at, line.days):
+                if hit.is_stale_on(today, line.days):
                     self._doubt(line, line.does, Reason.STALE_REGISTRY, hit)
                 else:
                     fresh.append(hit.list)
@@ -345,12 +347,12 @@ class _Check:
             self._spoke(line, Finding.REFUSED, of_registry(reason, hit))
 
     def _rule(self, line: Line, finding: Finding, reason: Reason, detail: str) -> None:
-        self._step(line.key, line.preset, finding, detail)
+        self._steps.append(Step(line.key, line.preset, finding, detail))
         if finding is not Finding.PASSED:
             self._found.append((finding, Match(reason, "rule", line.key, line.preset, None, detail, 0)))
 
     def _spoke(self, line: Line, finding: Finding, match: Match) -> None:
-        self._step(line.key, line.preset, finding, f"{match.kind} {match.id}: {match.detail}")
+        self._steps.append(Step(line.key, line.preset, finding, f"{match.kind} {match.id}: {match.detail}"))
         self._found.append((finding, match))
 
     def _step(self, rule: str, preset: str, finding: Finding, detail: str) -> None:

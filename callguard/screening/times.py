@@ -41,7 +41,7 @@ def clocks_text(times: Sequence[datetime]) -> str:
 def within_hours(line: HoursLine, times: Sequence[datetime]) -> bool:
     """Tell whether these local times are within the hours: all of them, or any, as the line says."""
     within = [_is_open(line, time) for time in times]
-    return bool(within) and (all(within) if line.zones is ZonePolicy.ALL else any(within))
+    return True in within and (line.zones is ZonePolicy.ANY or False not in within)
 
 
 def _is_open(line: HoursLine, time: datetime) -> bool:
