@@ -5,9 +5,12 @@ read leave everything as it was.
 """
 
 import asyncio
+import threading
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 import structlog
 
@@ -15,6 +18,8 @@ from callguard.config import Section, Settings
 from callguard.config.rulebook import load_rules_for_calls
 from callguard.errors import ConfigurationError, ServiceError
 from callguard.screening.rules import Rules
+
+T = TypeVar("T")
 
 LOAD_SECONDS = 30.0
 """How long reading the settings and the files of rules may take."""
@@ -117,7 +122,7 @@ class Reloader:
     async def _load(self) -> tuple[Settings, tuple[str, ...], Rules]:
         """Read and compile, in a thread: the loop has calls to serve."""
         if self._loading is not None and not self._loading.done():
-            # One thread that hangs is enough: others of its pool write the spool.
+            # One thread that hangs is enough.
             raise ServiceError("guard", "an earlier reload still hangs, reading its files")
         running = self._settings
 
@@ -125,7 +130,7 @@ class Reloader:
             settings, restart = taken_up(running, self._read())
             return settings, restart, load_rules_for_calls(settings)
 
-        self._loading = asyncio.ensure_future(asyncio.to_thread(load))
+        self._loading = _in_a_thread(load)
         try:
             async with asyncio.timeout(LOAD_SECONDS):
                 return await asyncio.shield(self._loading)
@@ -151,6 +156,24 @@ def taken_up(running: Settings, read: Settings) -> tuple[Settings, tuple[str, ..
     kept = {name: getattr(running, name) for name in _NEED_A_RESTART}
     kept["rules"] = read.rules.model_copy(update={"clock": running.rules.clock})
     return read.model_copy(update=kept), tuple(restart)
+
+
+def _in_a_thread(work: Callable[[], T]) -> "asyncio.Future[T]":
+    """Run something that blocks. It does not keep the process from ending: a file may hang for ever, as one
+    of a network does, and the guard must stop at once all the same."""
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[T] = loop.create_future()
+
+    def run() -> None:
+        try:
+            settle = partial(done.set_result, work())
+        except Exception as error:  # it is raised again where the result is awaited
+            settle = partial(done.set_exception, error)
+        with suppress(RuntimeError):  # the loop was closed meanwhile
+            loop.call_soon_threadsafe(settle)
+
+    threading.Thread(target=run, name="reload", daemon=True).start()
+    return done
 
 
 def _retrieved(loading: "asyncio.Future[tuple[Settings, tuple[str, ...], Rules]]") -> None:

@@ -155,6 +155,10 @@ def _own_files(files: Iterable[Path], errors: list[ConfigurationError]) -> list[
 
 def _lay(file: Path, layers: dict[str, _Layers], errors: list[ConfigurationError]) -> None:
     """Read a user's file, and lay it over what has its id."""
+    if file.exists() and not file.is_file():
+        # Reading a pipe would wait for whoever writes into it.
+        errors.append(ConfigurationError("is not a file", where=str(file), allowed="a file of rules"))
+        return
     try:
         document = _dated(read_toml(file))
     except ConfigurationError as error:

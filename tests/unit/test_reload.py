@@ -2,6 +2,8 @@
 
 import asyncio
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -167,6 +169,37 @@ async def test_reading_that_hangs_is_given_up_and_no_second_thread_hangs_with_it
     await loading
     await guard.reloader.reload()
     assert len(guard.used) == 1
+
+
+HANGS = """
+import asyncio, os, sys
+from callguard import reload
+from callguard.config import Settings
+from callguard.config.rulebook import load_rules
+
+async def use(settings, rules): ...
+
+async def main():
+    settings = Settings(state="/nowhere")
+    reader = reload.Reloader(settings, load_rules(settings), read=lambda: open(sys.argv[1]).read(), use=use)
+    reload.LOAD_SECONDS = 0.05
+    print((await reader.answer("reload"))["errors"])
+
+asyncio.run(main())
+"""
+
+
+def test_a_file_that_hangs_does_not_keep_the_guard_from_ending(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    done = subprocess.run(
+        [sys.executable, "-c", HANGS, tmp_path / "pipe"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "within" in done.stdout
 
 
 async def test_a_defect_in_reading_ends_neither_the_guard_nor_later_reloads(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """The rules in force: presets, what lies over them, and whole sets of files that cannot be right."""
 
+import os
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -254,6 +255,12 @@ def test_a_file_that_cannot_be_read_is_named(content: bytes, told: str, load: Lo
 def test_a_file_that_is_not_there_is_named(load: Load, tmp_path: Path) -> None:
     told = wrong(load, tmp_path, rules={"files": [tmp_path / "gone.toml"]})
     assert told == ["gone.toml: cannot be read: No such file or directory (allowed: a readable file)"]
+
+
+def test_a_pipe_is_not_waited_for(load: Load, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.toml")
+    told = wrong(load, tmp_path, rules={"files": [tmp_path / "pipe.toml"]})
+    assert told == ["pipe.toml: is not a file (allowed: a file of rules)"]
 
 
 def test_a_file_that_is_named_twice_is_refused(load: Load, tmp_path: Path) -> None:
