@@ -161,39 +161,44 @@ def _match_of(match: Mapping[str, Any]) -> Match:
 
 def _steps_text(decision: Decision) -> list[str]:
     """The steps as they stand in `steps`, such as `hours US-FL p Mon 10:00 America/New_York`: rule, preset
-    (- for none), the finding's first letter, detail. No rule's key and no preset's id has a space. The number
-    and the purpose before them and the verdict after them are left out where they are what the row tells.
+    (- for none), the finding's first letter, detail. No rule's key and no preset's id has a space.
+
+    The number and the purpose before them and the verdict after them are what the row tells, and so left out.
+    Where they are something else, an empty text comes first, and all steps after it.
     """
     facts, screened = decision.facts, decision.screened
-    steps = list(screened.steps)
-    if steps[:2] == _first_steps(facts.number.e164, facts.purpose):
-        del steps[:2]
-    if steps[-1:] == [_last_step(screened.verdict, screened.reason)]:
-        del steps[-1]
-    return [
-        f"{step.rule} {step.preset or '-'} {step.finding.value[0]} {storable(step.detail[:MAX_TEXT])}"
-        for step in steps
-    ]
+    steps = screened.steps
+    first = _first_steps(facts.number.e164, facts.purpose)
+    last = _last_step(screened.verdict, screened.reason)
+    if len(steps) > 3 and steps[:2] == first and steps[-1] == last:
+        return [_step_text(step) for step in steps[2:-1]]
+    return ["", *map(_step_text, steps)] if steps else []
+
+
+def _step_text(step: Step) -> str:
+    return f"{step.rule} {step.preset or '-'} {step.finding.value[0]} {storable(step.detail[:MAX_TEXT])}"
 
 
 def _steps_of(row: Mapping[str, Any]) -> tuple[Step, ...]:
-    steps: list[Step] = []
-    for text in json.loads(row["steps"]):
-        rule, preset, finding, detail = text.split(" ", 3)
-        steps.append(Step(rule, "" if preset == "-" else preset, _FINDINGS[finding], detail))
-    if not steps:
+    texts = json.loads(row["steps"])
+    if not texts:
         return ()  # of a version that kept none
-    first = [] if steps[0].rule == "number" else _first_steps(row["number"], row["purpose"])
-    if steps[-1].rule != "verdict":
-        steps.append(_last_step(Verdict(row["verdict"]), Reason(row["reason"])))
-    return (*first, *steps)
+    if texts[0] == "":
+        return tuple(map(_step_of, texts[1:]))
+    last = _last_step(Verdict(row["verdict"]), Reason(row["reason"]))
+    return (*_first_steps(row["number"], row["purpose"]), *map(_step_of, texts), last)
 
 
-def _first_steps(number: str | None, purpose: str) -> list[Step]:
-    return [
+def _step_of(text: str) -> Step:
+    rule, preset, finding, detail = text.split(" ", 3)
+    return Step(rule, "" if preset == "-" else preset, _FINDINGS[finding], detail)
+
+
+def _first_steps(number: str | None, purpose: str) -> tuple[Step, Step]:
+    return (
         Step("number", "", Finding.PASSED, number or ""),
         Step("purpose", "", Finding.PASSED, purpose),
-    ]
+    )
 
 
 def _last_step(verdict: Verdict, reason: Reason) -> Step:
