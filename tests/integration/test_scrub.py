@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
+import numpy as np
 import pytest
 import sqlalchemy as sa
 from click.testing import CliRunner, Result
@@ -36,7 +37,7 @@ from callguard.lists.registries import Counts, NewRegistry, RegistryStore
 from callguard.lists.store import ListStore
 from callguard.lists.tables import blocks
 from callguard.numbers import Number, NumberKind, NumberReader
-from callguard.screening.model import CallFacts, ExemptionKind, Verdict
+from callguard.screening.model import CallFacts, ExemptionKind, Reason, Verdict
 from callguard.screening.rules import Rules, Shortcoming
 from callguard.screening.screen import screen
 from callguard.screening.timeless import timeless
@@ -126,7 +127,11 @@ NUMBERS = (
     [628120000000 + n for n in range(12)]
     + [6221500000 + n for n in range(6)]
     + [12015550100 + n for n in range(6)]
+    + [622150001000 + n for n in range(2)]
+    + [18005550100]
 )
+FEW = st.sampled_from([NUMBERS[0], NUMBERS[1], NUMBERS[12], NUMBERS[18]]).map("+{}".format)
+"""Of which much is said."""
 WRITTEN = st.sampled_from(NUMBERS).flatmap(
     lambda n: st.sampled_from(
         [f"+{n}", str(n), f"0{str(n)[2:]}", f"+{str(n)[:2]} {str(n)[2:6]}-{str(n)[6:]}", f'"+{n}"']
@@ -141,7 +146,7 @@ DAYS = timedelta(days=1)
 PURPOSES = st.sampled_from([(), (), ("marketing",), ("survey",)])
 ENTRY = st.builds(
     NewEntry,
-    number=st.one_of(st.sampled_from(NUMBERS).map("+{}".format), st.sampled_from(PATTERNS)),
+    number=st.one_of(FEW, FEW, st.sampled_from(PATTERNS)),
     added_by=st.just("ani"),
     category=st.sampled_from(CATEGORIES),
     project=st.sampled_from([None, "bank", "shop"]),
@@ -152,7 +157,7 @@ GIVEN = AT - 10 * DAYS
 """When most exemptions were given; entries are added about then, too."""
 EXEMPTION = st.builds(
     NewExemption,
-    number=st.sampled_from(NUMBERS).map("+{}".format),
+    number=FEW,
     kind=st.sampled_from([kind for kind in ExemptionKind if kind is not ExemptionKind.OVERRIDE]),
     evidence=st.just("x"),
     added_by=st.just("ani"),
@@ -163,7 +168,7 @@ EXEMPTION = st.builds(
 )
 OVERRIDE = st.builds(
     NewExemption,
-    number=st.sampled_from(NUMBERS).map("+{}".format),
+    number=FEW,
     kind=st.just(ExemptionKind.OVERRIDE),
     evidence=st.just("x"),
     added_by=st.just("ani"),
@@ -177,9 +182,7 @@ WORD = st.tuples(
     st.sampled_from([GIVEN - HOURS, GIVEN, GIVEN + HOURS, AT - 600 * DAYS]),
 )
 """What is said of a number, and when it was added."""
-ATTEMPT = st.tuples(
-    st.sampled_from(NUMBERS).map("+{}".format), st.sampled_from([AT - HOURS, AT - 12 * HOURS, AT - 10 * DAYS])
-)
+ATTEMPT = st.tuples(FEW, st.sampled_from([AT - HOURS, AT - 12 * HOURS, AT - 10 * DAYS]))
 REGISTRY = st.tuples(
     st.sampled_from(["62", "1", "628"]),
     st.lists(st.sampled_from(NUMBERS), max_size=6),
@@ -276,11 +279,10 @@ def row_of(new: NewEntry | NewExemption, added_at: datetime) -> Row:
 
 @settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(
-    # By the first row the file is found to be one of leads.
-    cells=st.lists(CELL, max_size=40).map(lambda cells: [f"+{NUMBERS[0]}", *cells]),
-    said=st.lists(WORD, max_size=10),
+    cells=st.lists(CELL, max_size=20).map(lambda cells: [*(f"+{number}" for number in NUMBERS), *cells]),
+    said=st.lists(WORD, min_size=3, max_size=10),
     registries=st.lists(REGISTRY, max_size=4),
-    called=st.lists(ATTEMPT, max_size=4),
+    called=st.lists(ATTEMPT, max_size=6),
     rules=RULES,
     moment=st.booleans(),
     purpose=st.sampled_from(["marketing", "collection", "callback"]),
@@ -335,6 +337,46 @@ def test_every_row_has_the_verdict_that_a_check_of_its_number_has(
     assert found == {row: expected(cell, reader, engine, rules, purpose) for row, cell in enumerate(cells)}
     assert summary.rows == len(cells)
     engine.dispose()
+
+
+def consent(number: int, starts_at: datetime, kind: ExemptionKind = ExemptionKind.CONSENT) -> Row:
+    return exemption_row(
+        NewExemption(number=f"+{number}", kind=kind, evidence="x", added_by="ani", starts_at=starts_at)
+    )
+
+
+def decided(engine: sa.Engine, numbers: list[int], rules: Rules) -> list[Reason | None]:
+    """Why each of these leads is refused, all of them asked at once."""
+    lists = load(engine, project=None, at=AT, months=months_of(rules))
+    verdicts = Verdicts(lists, rules, at=AT, project=None, purpose="marketing")
+    return [verdicts.outcomes[one].refused for one in verdicts.decide(np.array(numbers, np.uint64)).tolist()]
+
+
+def test_of_many_numbers_the_latest_word_about_each_counts(engine: sa.Engine) -> None:
+    before, after = GIVEN - HOURS, GIVEN + HOURS
+    first, second, third, fourth = 628120000000, 628120000001, 622150001000, 622150001001
+    rows = [
+        *(row_of(NewEntry(f"+{number}", "ani"), GIVEN) for number in (first, second)),
+        row_of(NewEntry("+6221*", "ani"), GIVEN),
+        *(consent(number, before) for number in (first, third)),
+        *(consent(number, after) for number in (second, fourth)),
+    ]
+    add_rows(engine, rows, who="ani", why="", now=AT)
+    opt_out = Reason.OPT_OUT
+    assert decided(engine, [first, second, third, fourth], rules()) == [opt_out, None, opt_out, None]
+
+
+def test_of_many_relationships_each_covers_its_number_for_so_many_months(engine: sa.Engine) -> None:
+    ends = {
+        628120000000: datetime(2025, 5, 21, 9, 59, tzinfo=UTC),
+        628120000001: datetime(2025, 5, 21, 10, tzinfo=UTC),
+        628120000002: datetime(2025, 5, 21, 10, 1, tzinfo=UTC),
+    }
+    rows = [consent(number, starts, ExemptionKind.PURCHASE) for number, starts in ends.items()]
+    add_rows(engine, rows, who="ani", why="", now=AT)
+    add_registry(engine, "national", [*ends], code="62", data_date=AT.date())
+    found = decided(engine, [*ends], rules(over=AREA))
+    assert found == [Reason.REGISTRY, Reason.REGISTRY, None]
 
 
 # --- the command --------------------------------------------------------------------------------------
