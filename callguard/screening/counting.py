@@ -19,15 +19,16 @@ def counted(
     since = facts.at - line.period
     purpose = rules.purpose(facts.purpose)
     found: list[datetime] = []
+    by_project, by_subject, by_purpose = (per in line.per for per in (Per.PROJECT, Per.SUBJECT, Per.PURPOSE))
     for attempt in attempts:
         if attempt.at <= since or (line.answered_only and attempt.answered is False):
             continue
-        if Per.PROJECT in line.per and attempt.project != facts.project:
+        if by_project and attempt.project != facts.project:
             continue
-        if Per.SUBJECT in line.per and attempt.subject != facts.subject:
+        if by_subject and attempt.subject != facts.subject:
             continue
         screened = rules.purpose(attempt.purpose)
-        if screened in line.purposes and (Per.PURPOSE not in line.per or screened == purpose):
+        if screened in line.purposes and (screened == purpose or not by_purpose):
             found.append(attempt.at)
     found.sort()
     return found

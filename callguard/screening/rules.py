@@ -351,7 +351,12 @@ class Rules:
             registries=_speaking(
                 ((line.list, line) for line in merged.values() if isinstance(line, RegistryLine)), purpose
             ),
-            exemptions=_strictest(line for line in binding if isinstance(line, ExemptionLine)),
+            exemptions=_strictest(
+                # An override's own line says whether it is heeded, and it covers more than lists.
+                line
+                for line in binding
+                if isinstance(line, ExemptionLine) and line.kind is not ExemptionKind.OVERRIDE
+            ),
             freshness=tuple(line for line in binding if isinstance(line, FreshnessLine)),
             coverage=tuple(line for line in binding if isinstance(line, CoverageLine)),
             hours=tuple(line for line in binding if isinstance(line, HoursLine)),

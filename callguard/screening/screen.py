@@ -163,6 +163,10 @@ class _Check:
         judged = [(one, why_not(one, facts, self._binding)) for one in exemptions]
         self._exemptions = [one for one, why in judged if why is None]
         self._not_covering = [(one, why) for one, why in judged if why is not None]
+        lines = self._binding.exemptions
+        over = [(one, lines[one.kind]) for one in self._exemptions if one.kind in lines]
+        self._over_registry = next((one for one, line in over if line.over_registry), None)
+        self._over_opt_out = [one for one, line in over if line.over_opt_out and one.kind in _BEATS_OPT_OUT]
         self._zones = callee_zones(facts.number, self._binding)
         self._covering_matches: dict[int, Match] = {}
         self._times: dict[tuple[str, ...], tuple[list[datetime], str]] = {}
@@ -300,18 +304,12 @@ class _Check:
         """The exemption that lets the call go in spite of this, the earliest recorded one if there are
         several. One of a single project covers that project's calls against what binds the whole company,
         too: it is what the person said of them."""
-        if reason not in (Reason.OPT_OUT, Reason.REGISTRY):
-            return None
-        for exemption in self._exemptions:
-            line = self._binding.exemptions.get(exemption.kind)
-            if line is None:
-                continue
-            if reason is Reason.OPT_OUT:
-                later = given_after is not None and exemption.starts_at > given_after
-                if later and line.over_opt_out and exemption.kind in _BEATS_OPT_OUT:
+        if reason is Reason.REGISTRY:
+            return self._over_registry
+        if reason is Reason.OPT_OUT and given_after is not None:
+            for exemption in self._over_opt_out:
+                if exemption.starts_at > given_after:
                     return exemption
-            elif line.over_registry:
-                return exemption
         return None
 
     def _exempted(self, line: Line, over: Match, exemption: Exemption) -> None:
