@@ -353,13 +353,15 @@ def decided(engine: sa.Engine, numbers: list[int], rules: Rules) -> list[Reason 
 
 
 def test_of_many_numbers_the_latest_word_about_each_counts(engine: sa.Engine) -> None:
-    before, after = GIVEN - HOURS, GIVEN + HOURS
     first, second, third, fourth = 628120000000, 628120000001, 622150001000, 622150001001
+    earlier = GIVEN - 5 * HOURS
     rows = [
         *(row_of(NewEntry(f"+{number}", "ani"), GIVEN) for number in (first, second)),
-        row_of(NewEntry("+6221*", "ani"), GIVEN),
-        *(consent(number, before) for number in (first, third)),
-        *(consent(number, after) for number in (second, fourth)),
+        consent(first, GIVEN - HOURS),
+        consent(second, GIVEN + HOURS),
+        row_of(NewEntry("+6221*", "ani"), earlier),
+        consent(third, earlier - HOURS),
+        consent(fourth, earlier + HOURS),
     ]
     add_rows(engine, rows, who="ani", why="", now=AT)
     opt_out = Reason.OPT_OUT
@@ -367,16 +369,13 @@ def test_of_many_numbers_the_latest_word_about_each_counts(engine: sa.Engine) ->
 
 
 def test_of_many_relationships_each_covers_its_number_for_so_many_months(engine: sa.Engine) -> None:
-    ends = {
-        628120000000: datetime(2025, 5, 21, 9, 59, tzinfo=UTC),
-        628120000001: datetime(2025, 5, 21, 10, tzinfo=UTC),
-        628120000002: datetime(2025, 5, 21, 10, 1, tzinfo=UTC),
-    }
-    rows = [consent(number, starts, ExemptionKind.PURCHASE) for number, starts in ends.items()]
+    ending = datetime(2025, 5, 21, 10, tzinfo=UTC)  # eighteen before AT
+    minute = timedelta(minutes=1)
+    starts = {628120000000: ending - minute, 628120000001: ending, 628120000002: ending + minute}
+    rows = [consent(number, start, ExemptionKind.PURCHASE) for number, start in starts.items()]
     add_rows(engine, rows, who="ani", why="", now=AT)
-    add_registry(engine, "national", [*ends], code="62", data_date=AT.date())
-    found = decided(engine, [*ends], rules(over=AREA))
-    assert found == [Reason.REGISTRY, Reason.REGISTRY, None]
+    add_registry(engine, "national", [*starts], code="62", data_date=AT.date())
+    assert decided(engine, [*starts], rules(over=AREA)) == [Reason.REGISTRY, Reason.REGISTRY, None]
 
 
 # --- the command --------------------------------------------------------------------------------------
