@@ -16,13 +16,13 @@ from typing import Self
 import orjson
 import sqlalchemy as sa
 
-from callguard.database import UtcTime, microseconds, ordered_write, snapshot
+from callguard.database import UtcTime, from_microseconds, microseconds, ordered_write, snapshot
 from callguard.errors import InputError
 from callguard.lists.entryfiles.checked import Row
 from callguard.lists.entryfiles.export import Kept
 from callguard.lists.model import Action
 from callguard.lists.tables import changes, entries
-from callguard.lists.words import ENTRIES, IN_FORCE, WORD, word_of
+from callguard.lists.words import ENTRIES, IN_FORCE, WORD, exempted_since, word_of
 from callguard.screening.model import ExemptionKind
 from callguard.screening.patterns import shape_of, shape_text
 
@@ -37,6 +37,7 @@ _SAID = tuple(
     for column in (entries.c[name] for name in Row._fields if name not in {"added_by", "added_at"})
 )
 """What two words that say the very same have in common."""
+_ADDED_AT = sa.type_coerce(entries.c.added_at, sa.BigInteger())
 
 _Said = tuple[str | int | None, ...]
 _Values = tuple[str | int | None, ...]
@@ -121,8 +122,10 @@ def _no_room(error: OSError) -> InputError:
 def add_rows(engine: sa.Engine, rows: Sequence[Row], *, who: str, why: str, now: datetime) -> int:
     """Add entries and exemptions in one transaction, each with its row in the change log; how many are new.
 
-    A row that says the very same as one in force, or as a row before it, is passed over. `who` and `why`
-    are the change log's, `now` (aware) is the instant of the change.
+    A row that says the very same as one in force, or as another row, is passed over; but not an entry that
+    was added elsewhere after an exemption was given, where the one in force is older than that: the latest
+    word counts. One without a day is taken for what is known already, or files that are imported every night
+    would end every consent. `who` and `why` are the change log's, `now` (aware) is the instant of the change.
     """
     with ordered_write(engine) as connection:
         new = _new(connection, rows)
@@ -212,12 +215,31 @@ def _kept(
 def _new(connection: sa.Connection, rows: Iterable[Row]) -> list[Row]:
     wanted: dict[_Said, Row] = {}
     for row in rows:
-        wanted.setdefault(row.said, row)
+        before = wanted.setdefault(row.said, row)
+        if before is not row and _is_later(row, before.added_at):
+            wanted[row.said] = row
     numbers = sorted({row.number for row in wanted.values()})
-    found = connection.execute(sa.select(*_SAID).where(entries.c.number.in_(numbers), IN_FORCE))
-    for there in found:
-        wanted.pop(tuple(there), None)
+    found = connection.execute(
+        sa.select(_ADDED_AT, *_SAID)
+        .where(entries.c.number.in_(numbers), IN_FORCE)
+        .order_by(entries.c.added_at.desc())
+    )
+    for added_at, *there in found:
+        # Of several that say the same the latest comes first, and the others find nothing any more.
+        said = tuple(there)
+        new = wanted.get(said)
+        if new is not None and not (
+            _is_later(new, added_at) and exempted_since(connection, new.number, from_microseconds(added_at))
+        ):
+            del wanted[said]
     return list(wanted.values())
+
+
+def _is_later(row: Row, added_at: int | None) -> bool:
+    """Tell whether an entry says of itself that it was added after one that says the same."""
+    if row.exemption is not None or row.added_at is None or added_at is None:
+        return False
+    return row.added_at > added_at
 
 
 def _values(row: Row, now: int) -> _Values:

@@ -23,6 +23,9 @@ IN_FORCE = entries.c.removed_at.is_(None)
 ENTRIES = entries.c.exemption.is_(None)
 """What tells entries from exemptions."""
 
+_LIKE = str.maketrans("X*", "_%")
+"""From patterns of numbers to those of SQL."""
+
 
 def word_of(row: Sequence[Any]) -> Word:
     """The entry or exemption of a row of WORD."""
@@ -69,15 +72,18 @@ def said_by(new: NewEntry | NewExemption) -> dict[str, Any]:
 
 
 def add_word(connection: sa.Connection, new: NewEntry | NewExemption, *, why: str) -> tuple[Word, bool]:
-    """Add a word, with its row in the change log, unless one in force says the very same already.
+    """Add a word, with its row in the change log, unless one in force says the very same already. An entry
+    that is older than an exemption is said again: the latest word counts.
 
     Returns the one in force, and whether it is new.
     """
     values = said_by(new)
     same = sa.select(*WORD).where(IN_FORCE, *(entries.c[name] == value for name, value in values.items()))
-    found = connection.execute(same.order_by(entries.c.id)).first()
+    found = connection.execute(same.order_by(entries.c.added_at.desc(), entries.c.id)).first()
     if found is not None:
-        return word_of(found), False
+        there = word_of(found)
+        if isinstance(there, Exemption) or not exempted_since(connection, there.number, there.added_at):
+            return there, False
     at = datetime.now(UTC)
     shape = shape_of(new.number)
     values |= {
@@ -88,6 +94,15 @@ def add_word(connection: sa.Connection, new: NewEntry | NewExemption, *, why: st
     word = word_of(connection.execute(entries.insert().values(values).returning(*WORD)).one())
     log(connection, Action.ADD, [word], at=at, who=new.added_by, why=why)
     return word, True
+
+
+def exempted_since(connection: sa.Connection, number: str, at: datetime) -> bool:
+    """Tell whether an exemption in force of a number, or of one that a pattern stands for, was given after an
+    instant (aware). Which of them beats what is for the rules to say."""
+    column = entries.c.number
+    own = column == number if shape_of(number) is None else column.like(number.translate(_LIKE))
+    given = sa.select(entries.c.id).where(own, IN_FORCE, sa.not_(ENTRIES), entries.c.starts_at > at)
+    return connection.execute(given.limit(1)).first() is not None
 
 
 def remove_words(

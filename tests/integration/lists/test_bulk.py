@@ -152,6 +152,35 @@ def test_an_instant_of_another_database_is_kept_and_ours_is_the_moment_of_the_im
     assert change.at == NOW
 
 
+def test_an_imported_opt_out_that_is_later_than_a_consent_is_the_latest_word(
+    engine: sa.Engine, store: ListStore
+) -> None:
+    number, february = "+6281200000001", NOW - timedelta(days=20)
+    january, march = microseconds(NOW - timedelta(days=30)), microseconds(NOW - timedelta(days=10))
+
+    def imported(*rows: Row) -> int:
+        new = count_new(engine, rows)
+        assert add_rows(engine, rows, who="tl", why="imported", now=NOW) == new
+        return new
+
+    assert imported(row(number, added_at=january)) == 1
+    assert imported(row(number, added_at=march)) == 0
+    store.add_exemption(
+        NewExemption(
+            number=number,
+            kind=ExemptionKind.CONSENT,
+            evidence="form",
+            added_by="ani",
+            starts_at=february,
+        )
+    )
+    assert imported(row(number)) == 0
+    assert imported(row(number, added_at=january)) == 0
+    assert imported(row(number, added_at=january), row(number, added_at=march)) == 1
+    assert imported(row(number, added_at=january), row(number, added_at=march)) == 0
+    assert [microseconds(entry.added_at) for entry in store.lookup(number).entries] == [january, march]
+
+
 def test_a_batch_that_fails_changes_nothing(engine: sa.Engine, store: ListStore) -> None:
     mark = store.mark()
     incomplete = row("+6281200000002")._replace(category=None)  # type: ignore[arg-type]

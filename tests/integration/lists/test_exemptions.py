@@ -110,6 +110,23 @@ def test_an_entry_with_purposes_is_another_than_one_without(store: ListStore) ->
     assert store.lookup(NUMBER).entries == (plain, some)
 
 
+@pytest.mark.parametrize("listed", [NUMBER, "+62812*", "+628120000000X"])
+def test_an_opt_out_that_is_said_again_after_a_consent_is_the_latest_word(
+    store: ListStore, listed: str
+) -> None:
+    asked = NewEntry(listed, "ani", reason="asked by phone")
+    first, _ = store.add(asked)
+    assert store.add(asked) == (first, False)
+    store.add_exemption(replace(CONSENT, number=OTHER[:-1] + "93"))
+    assert store.add(asked) == (first, False)
+    consent, _ = store.add_exemption(replace(CONSENT, starts_at=first.added_at + timedelta(microseconds=1)))
+    again, added = store.add(asked)
+    assert added
+    assert again.added_at > consent.starts_at
+    assert store.add(asked) == (again, False)
+    assert store.lookup(NUMBER).entries == (first, again)
+
+
 def test_an_override_for_one_call_is_used_once_and_by_whom_is_on_record(store: ListStore) -> None:
     override, _ = store.add_exemption(OVERRIDE)
     assert store.use_override(override, "decision-1")
