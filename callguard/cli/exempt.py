@@ -7,14 +7,14 @@ from datetime import UTC, datetime
 import click
 
 from callguard.cli import pass_settings
-from callguard.cli.lists import expiry, known_purposes, open_lists, tell, who_asks, write
+from callguard.cli.lists import expiry, given_purposes, open_lists, tell, who_asks, write
 from callguard.cli.log import read_time
 from callguard.cli.shown import change_row, print_exemptions, print_history, word_row
 from callguard.config import Settings
 from callguard.config.rulebook import load_rules
 from callguard.errors import InputError
 from callguard.lists.entrynumbers import EntryNumbers
-from callguard.lists.model import NewExemption, check_text, read_purposes
+from callguard.lists.model import NewExemption, check_text
 from callguard.lists.store import ListStore
 from callguard.screening.model import Exemption, ExemptionKind
 from callguard.screening.overrides import why_forbidden
@@ -110,7 +110,7 @@ def add(
         starts_at=begins,
         expires_at=None if expires is None else expiry(expires, max(now, begins)),
         project=project,
-        purposes=read_purposes(purposes or "", known_purposes(settings)),
+        purposes=given_purposes(settings, purposes),
         reference=reference,
         source=source,
         once=once,

@@ -85,7 +85,7 @@ def add(
         reason=reason,
         source=source,
         expires_at=None if expires is None else expiry(expires, datetime.now(UTC)),
-        purposes=read_purposes(purposes or "", known_purposes(settings)),
+        purposes=given_purposes(settings, purposes),
     )
     written = write(settings, lambda writer: writer.add(new))
     verb = "added" if written.changed else "already there"
@@ -200,6 +200,18 @@ def who_asks(by: str | None) -> str:
 def known_purposes(settings: Settings) -> frozenset[str]:
     """Every word that is a purpose."""
     return frozenset({*Purpose, *settings.rules.purposes})
+
+
+def given_purposes(settings: Settings, text: str | None) -> tuple[str, ...]:
+    """The purposes that --purposes names; none if it was not given. Raises InputError, also where it names
+    none: a script whose variable is empty would else bind, or exempt, far more than it says."""
+    if text is None:
+        return ()
+    known = known_purposes(settings)
+    purposes = read_purposes(text, known)
+    if not purposes:
+        raise InputError("names no purpose", where="--purposes", allowed=", ".join(sorted(known)))
+    return purposes
 
 
 @contextmanager

@@ -170,6 +170,8 @@ def test_where_the_rules_forbid_overrides_none_is_added_and_the_rule_is_named(
     ("options", "told"),
     [
         (["--purposes", "markting"], "'markting' is no purpose"),
+        (["--purposes", ""], "--purposes: names no purpose"),
+        (["--purposes", " ,"], "--purposes: names no purpose"),
         (["--expires", "yesterday"], "expires"),
         (["--expires", "2020-01-01"], "expires"),
         (["--starts", "soon"], "--starts"),
@@ -347,3 +349,4 @@ def test_an_entry_binds_its_purposes_alone(run: Run) -> None:
     assert reason(run, "--purpose", "survey") == "opt-out"
     assert reason(run, "--purpose", "marketing") == "purpose-exempt"
     refused(run("add", NUMBER, "--purposes", "markting"), "'markting' is no purpose", "marketing")
+    refused(run("add", OTHER, "--purposes", ""), "--purposes: names no purpose", "marketing")
