@@ -16,6 +16,7 @@ from callguard.errors import InputError, SqlError
 from callguard.journal.export import as_json, csv_lines, json_lines
 from callguard.journal.reader import JournalReader, Logged, Query
 from callguard.numbers import NumberReader
+from callguard.screening.identity import REFERENCE_DIGITS
 from callguard.screening.model import Reason, Verdict
 
 TABLE_LIMIT = 50
@@ -92,7 +93,7 @@ def log(
         project=project,
         number=None if number is None else _read_number(settings.numbers, number),
         reason=None if reason is None else Reason(reason),
-        reference=reference,
+        reference=None if reference is None else _read_reference(reference),
         id=identity,
     )
     engine = open_engine(settings.sql, settings.state)
@@ -141,6 +142,16 @@ def _read_number(settings: NumberSettings, text: str) -> str:
             allowed="a number as it is dialled, or with + and the country code",
         )
     return number.e164
+
+
+def _read_reference(text: str) -> str:
+    """A reference as a person writes down what the prompt spoke: three digits, a pause, four more."""
+    digits = re.sub(r"[ -]", "", text)
+    if len(digits) != REFERENCE_DIGITS or not (digits.isascii() and digits.isdigit()):
+        raise InputError(
+            f"{text[:40]!a} is no reference", where="--reference", allowed=f"{REFERENCE_DIGITS} digits"
+        )
+    return digits
 
 
 def _table(decisions: Iterable[Logged]) -> Iterator[str]:

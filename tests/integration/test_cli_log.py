@@ -92,11 +92,21 @@ def test_the_filters_are_all_obeyed(run: Run, tmp_path: Path) -> None:
         ["--project", "shop"],
         ["--reason", "opt-out"],
         ["--reference", "0000042"],
+        ["--reference", "000 0042"],
+        ["--reference", "000-0042"],
         ["--number", "0812-3456-7890", "--refused"],
         ["--number", "+62 812 3456 7890", "--agent", "siti", "--limit", "1"],
     ):
         lines = run("--json", *filters).stdout.splitlines()
         assert [json.loads(line)["id"] for line in lines] == [wanted.id], filters
+
+
+@pytest.mark.parametrize("reference", ["", "42", "00000042", "000004x", "०००००४२"])
+def test_what_no_prompt_ever_spoke_is_no_reference(run: Run, reference: str) -> None:
+    result = run("--reference", reference)
+    assert (result.returncode, result.stdout) == (2, b"")
+    assert b"--reference: " in result.stderr
+    assert b"7 digits" in result.stderr
 
 
 def test_the_table_lines_up_and_shows_local_time_with_its_zone(run: Run, tmp_path: Path) -> None:
