@@ -25,6 +25,9 @@ from callguard.screening.rules import Rules
 from callguard.screening.screen import needs_lists, screen
 from callguard.screening.times import callee_zones
 
+_LONGEST = 80
+"""Characters of what was dialled, as text; --json has all."""
+
 
 @click.command()
 @click.argument("number")
@@ -89,7 +92,7 @@ def check(
         told["explanation"] = explanation(screened.steps, rules)
         click.echo(json.dumps(told))
     else:
-        lines = _as_text(facts, known.hits, screened)
+        lines = _as_text(facts, known.hits, screened, rules)
         if screened.verdict is Verdict.REFUSE and facts.number.e164:
             zones = callee_zones(facts.number, rules.binding(facts.number.e164, facts.project, facts.purpose))
             lines.append(f"  allowed   {allowed_from_text(allowed, zones)}")
@@ -154,14 +157,18 @@ def _as_json(facts: CallFacts, hits: Hits | None, screened: Screened) -> dict[st
     }
 
 
-def _as_text(facts: CallFacts, hits: Hits | None, screened: Screened) -> list[str]:
+def _as_text(facts: CallFacts, hits: Hits | None, screened: Screened, rules: Rules) -> list[str]:
     colour = "red" if screened.verdict is Verdict.REFUSE else "green"
     verdict = click.style(str(screened.verdict), fg=colour, bold=True)
-    lines = [f"{one_line(facts.dialled)}: {verdict}, {screened.reason}"]
+    dialled = one_line(facts.dialled)
+    dialled = dialled if len(dialled) <= _LONGEST else f"{dialled[: _LONGEST - 1]}…"
+    lines = [f"{dialled}: {verdict}, {screened.reason}"]
     lines.append(f"  number    {facts.number.e164 or _without_e164(facts)}")
     lines += [f"  {_label(match):<9} {_told(match)}" for match in screened.matches]
+    taken = rules.purpose(facts.purpose)
+    said = "" if taken == facts.purpose else f" ({facts.purpose[:_LONGEST]!a} is no purpose)"
     lines.append(
-        f"  call      {facts.purpose}, {f'for {facts.project}' if facts.project else 'for no project'}"
+        f"  call      {taken}{said}, {f'for {facts.project}' if facts.project else 'for no project'}"
     )
     asked = f"at position {hits.position}, in {hits.origin.upper()}" if hits else "not asked"
     lines.append(f"  lists     {asked}")

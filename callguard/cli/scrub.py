@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from callguard.cli import in_bulk, one_line, pass_settings
-from callguard.cli.log import read_time
+from callguard.cli.explain import read_instant
 from callguard.config import Settings
 from callguard.config.purposes import call_project, call_purpose
 from callguard.config.rulebook import load_rules
@@ -73,14 +73,14 @@ def scrub(
     a + has its code already; a row without a code is read as --region says.
 
     The lists are taken from the database as they are when the command begins. What expires, and how old a
-    registry is, count as of --at (a time as for `callguard log --since`), else as of now. With --at, calling
-    hours, holidays and the attempts until then count, too; without, they do not: that is for each call to
+    registry is, count as of --at (ISO 8601 with its zone), else as of now. With --at, calling hours, holidays
+    and the attempts until then count, too; without, they do not: that is for each call to
     see. Nothing is recorded. Either both files are there at the end, or neither.
 
     \b
     Example:
       callguard scrub leads.csv -o clean.csv --refused refused.csv \\
-        --project bank --purpose marketing
+        --project bank --purpose marketing --at 2026-11-23T10:00+07:00
       callguard scrub leads.csv -o clean.csv --refused refused.csv \\
         --column phone --column alt_phone
     """
@@ -95,7 +95,7 @@ def scrub(
     from callguard.scrub.verdicts import Verdicts, months_of  # noqa: PLC0415
 
     now = datetime.now(UTC)
-    when = now if at is None else read_time(at, now.astimezone(), where="--at").astimezone(UTC)
+    when = now if at is None else read_instant(at, "--at")
     project = call_project(settings, project)
     check_text("--project", project or "", longest=LONGEST_PROJECT)
     if purpose is not None:
@@ -109,6 +109,9 @@ def scrub(
         raise InputError(f"cannot be read: {error.strerror}", where=str(leads)) from error
 
     rules = load_rules(settings) if at is not None else timeless(load_rules(settings))
+
+    if (taken := rules.purpose(purpose)) != purpose:
+        click.echo(f"callguard: {purpose!a} is no purpose: the leads are checked for {taken}", err=True)
 
     def lists() -> Verdicts:
         engine = open_engine(settings.sql, settings.state)

@@ -267,3 +267,16 @@ def test_earlier_attempts_are_counted_from_the_journal(check: Check, engine: sa.
     assert refused["allowed_from"] == (made[2].facts.at + timedelta(days=1)).isoformat()
     assert check(number, "--at", at.isoformat(), "--subject", "another", **US).exit_code == 0
     assert check(number, "--at", (at - timedelta(minutes=61)).isoformat(), **US).exit_code == 0
+
+
+def test_a_purpose_that_nobody_knows_is_told_with_the_one_that_it_is_taken_for(check: Check) -> None:
+    assert (
+        "  call      marketing ('colection' is no purpose), for no project"
+        in check(NUMBER, "--purpose", "colection").stdout.splitlines()
+    )
+
+
+def test_a_number_of_any_length_makes_a_line_that_can_be_read(check: Check) -> None:
+    result = check("1" * 100_000)
+    assert result.exit_code == 3
+    assert max(map(len, result.stdout.splitlines())) < 120
