@@ -1,12 +1,13 @@
 """What a new entry may hold, and which version of the lists covers which."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from callguard.errors import InputError
-from callguard.lists.model import LONGEST_TEXT, Mark, NewEntry
+from callguard.lists.model import LONGEST_TEXT, Mark, NewEntry, NewExemption, read_purposes
+from callguard.screening.model import ExemptionKind
 
 GOOD = NewEntry("+6281234567890", "supervisor")
 
@@ -77,3 +78,56 @@ def test_an_expiry_without_its_zone_is_refused() -> None:
 )
 def test_lists_cover_a_mark_of_their_database_that_is_not_after_their_own(held: Mark, covers: bool) -> None:
     assert held.covers(Mark("a", 5, 50)) is covers
+
+
+NOW = datetime(2026, 11, 22, 10, tzinfo=UTC)
+CONSENT = NewExemption(
+    number="+6281234567890", kind=ExemptionKind.CONSENT, evidence="ticked", added_by="ani", starts_at=NOW
+)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("number", "+6221*"),
+        ("evidence", " "),
+        ("evidence", "a\nb"),
+        ("added_by", ""),
+        ("starts_at", NOW.replace(tzinfo=None)),
+        ("expires_at", NOW.replace(tzinfo=None)),
+        ("expires_at", NOW),
+        ("expires_at", NOW - timedelta(seconds=1)),
+        ("once", True),
+        ("purposes", ("survey", "marketing")),
+        ("purposes", ("a b",)),
+        ("reference", "x" * (LONGEST_TEXT + 1)),
+    ],
+)
+def test_what_is_no_exemption_is_refused_with_the_field(field: str, value: object) -> None:
+    with pytest.raises(InputError, match=field.removeprefix("added_").removesuffix("_at")):
+        replace(CONSENT, **{field: value})  # type: ignore[arg-type]
+
+
+def test_an_override_is_for_one_call_or_at_most_24_hours() -> None:
+    override = replace(CONSENT, kind=ExemptionKind.OVERRIDE, expires_at=NOW + timedelta(hours=24))
+    assert replace(override, once=True, expires_at=None).once
+    for expires_at in (None, NOW + timedelta(hours=24, seconds=1)):
+        with pytest.raises(InputError, match="expires"):
+            replace(override, expires_at=expires_at)
+
+
+def test_nothing_is_given_in_the_future_but_an_override() -> None:
+    later = NOW + timedelta(minutes=6)
+    with pytest.raises(InputError, match="starts"):
+        replace(CONSENT, starts_at=later).check_given(NOW)
+    replace(CONSENT, starts_at=NOW + timedelta(minutes=4)).check_given(NOW)  # clocks differ
+    replace(CONSENT, starts_at=later, kind=ExemptionKind.OVERRIDE, once=True).check_given(NOW)
+
+
+def test_purposes_are_read_sorted_and_each_once_and_unknown_ones_are_named() -> None:
+    known = {"marketing", "survey", "Own.word"}
+    assert read_purposes("survey, marketing survey", known) == ("marketing", "survey")
+    assert read_purposes("Own.word", known) == ("Own.word",)
+    assert read_purposes(" ", known) == ()
+    with pytest.raises(InputError, match="'markting' is no purpose"):
+        read_purposes("survey,markting", known)
