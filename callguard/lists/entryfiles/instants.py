@@ -33,14 +33,19 @@ def instant(text: str) -> int:
             return microseconds(datetime.fromisoformat(text.upper()).astimezone(UTC))
     except (ValueError, OverflowError):
         pass
-    raise InputError(f"not a time that can be read: {text[:40]!a}", where="expires", allowed=ALLOWED_INSTANTS)
+    raise _unreadable(text)
 
 
 @lru_cache(maxsize=8192)
 def start_of(text: str) -> int:
     """As `instant`, but a day means its beginning. Raises InputError."""
     at = instant(text)
-    return _midnight(date.fromisoformat(text)) if _DAY.fullmatch(text) else at
+    if not _DAY.fullmatch(text):
+        return at
+    try:
+        return _midnight(date.fromisoformat(text))
+    except (ValueError, OverflowError) as error:  # the first day there is, east of Greenwich
+        raise _unreadable(text) from error
 
 
 @lru_cache(maxsize=8192)
@@ -61,3 +66,8 @@ def _end_of(day: date) -> int:
 
 def _midnight(day: date) -> int:
     return microseconds(datetime.combine(day, time()).astimezone(UTC))
+
+
+def _unreadable(text: str) -> InputError:
+    what = f"not a time that can be read: {text[:40]!a}"
+    return InputError(what, where="expires", allowed=ALLOWED_INSTANTS)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from callguard.database import from_microseconds, microseconds
 from callguard.errors import InputError
-from callguard.lists.entryfiles.instants import days_after, instant
+from callguard.lists.entryfiles.instants import days_after, instant, start_of
 
 
 @pytest.mark.parametrize(
@@ -65,8 +65,14 @@ def test_a_list_exported_a_day_later_with_a_day_less_says_the_same() -> None:
     ],
 )
 def test_a_bad_date_is_refused_and_never_means_no_expiry(text: str) -> None:
+    for read in (instant, start_of):
+        with pytest.raises(InputError, match="not a time that can be read"):
+            read(text)
+
+
+def test_the_first_day_of_the_calendar_begins_before_what_can_be_told() -> None:
     with pytest.raises(InputError, match="not a time that can be read"):
-        instant(text)
+        start_of("0001-01-01")
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "1.5", "", "x", "36501", "99999", "100000", "\u0661", "1 "])
@@ -77,7 +83,7 @@ def test_a_bad_number_of_days_is_refused(text: str) -> None:
 
 @given(st.text(max_size=30))
 def test_any_text_is_an_instant_or_an_input_error(text: str) -> None:
-    for read in (instant, partial(days_after, start=date(2026, 1, 1))):
+    for read in (instant, start_of, partial(days_after, start=date(2026, 1, 1))):
         try:
             assert isinstance(read(text), int)
         except InputError as error:
