@@ -12,7 +12,7 @@ from urllib.parse import SplitResult, parse_qs, urlsplit
 
 import phonenumbers
 
-from callguard.screening.model import ALLOWING, Reason
+from callguard.screening.model import ALLOWING, Category, Reason
 
 LONGEST_TEXT = 4096
 """Characters; a longer text in a setting is a mistake."""
@@ -148,6 +148,14 @@ def purpose(text: str) -> str:
     """A purpose of the user's own. A call's purpose is folded to lower case, so none other would be found."""
     if not re.fullmatch(r"[a-z0-9._-]{1,64}", text):
         raise Wrong("is no name of a purpose", "1 to 64 small letters, digits, . _ -")
+    return text
+
+
+def category(text: str) -> str:
+    """A category of entries, as lists.model.NewEntry takes it: none other would ever be found."""
+    if text != "*" and not re.fullmatch(r"(?=.{1,40}$)[a-z][a-z0-9]*(-[a-z0-9]+)*", text):
+        own = "a word of your own (a-z, 0-9 and -, up to 40), or * for the rest"
+        raise Wrong("is no category", f"{', '.join(Category)}, {own}")
     return text
 
 

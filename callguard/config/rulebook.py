@@ -173,7 +173,19 @@ def _lay(file: Path, layers: dict[str, _Layers], errors: list[ConfigurationError
         what = f"the shipped preset {id_} is not in use"
         errors.append(ConfigurationError(what, where=f"{file}: id", allowed="one of those in rules.presets"))
     else:
+        errors += _narrowing(file, document, id_)
         layers.setdefault(id_, _Layers()).lay(file, document)
+
+
+def _narrowing(file: Path, document: Document, id_: str) -> Iterable[ConfigurationError]:
+    """Keys by which a shipped preset would bind some calls and silently none of the others: of `base`, not
+    even an opt-out would."""
+    narrow = ("projects", "regions", "prefixes") if id_ == BASE else ("projects",)
+    for key in narrow:
+        if key in document and (SHIPPED / f"{id_}.toml").exists():
+            what = f"would take the preset {id_} away from all other calls"
+            allowed = "in a preset with an id of its own"
+            yield ConfigurationError(what, where=f"{file}: {key}", allowed=allowed)
 
 
 def _dated(document: Document) -> Document:

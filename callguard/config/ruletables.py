@@ -146,7 +146,7 @@ class BindingTable(LineTable):
 
 class CategoryTable(BindingTable):
     kind: Literal["category"]
-    category: Annotated[str, Field(min_length=1, max_length=64)]
+    category: Annotated[str, AfterValidator(checks.category)]
 
     def line(self, key: str, preset: str) -> AnyLine:
         return rules.CategoryLine(**self._common(key, preset), category=self.category)

@@ -128,7 +128,9 @@ def test_a_wrong_key_of_a_preset_is_named_with_what_is_allowed(text: str, told: 
         (f'{HEAD}[rule.s]\nkind = "stale-registry"\ndoes = "stop"\n{SOURCED}',
          'rule.s.does: cannot be "stop" (allowed: warn or refuse)'),
         (f'{HEAD}[rule.s]\nkind = "category"\ncategory = "a\\nb"\n{SOURCED}',
-         "rule.s.category: has a control character or a line break"),
+         "rule.s.category: is no category"),
+        (f'{HEAD}[rule.s]\nkind = "category"\ncategory = "Customer-Request"\n{SOURCED}',
+         "rule.s.category: is no category (allowed: customer-request, national-registry, "),
         (f'{HEAD}[rule.s]\nkind = "registry"\nlist = "a b"\n{SOURCED}', "rule.s.list: is not a name"),
     ],
 )  # fmt: skip

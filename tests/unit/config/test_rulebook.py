@@ -237,6 +237,7 @@ def test_a_change_without_a_source_is_named_in_the_file_that_changes(load: Load,
         (b'id = "x"\ntitle = "\xff"', "0.toml:2: is not UTF-8"),
         (b"#" * (LARGEST_FILE + 1), "0.toml: is too large"),
         (b"a = " + b"[" * 100_000, "0.toml: is not TOML: "),
+        (b"[" + b"a." * 10_000 + b"a]\nb = 1", "0.toml: is nested too deeply (allowed: 20 levels)"),
         (b'title = "X"', "0.toml: id: is missing (allowed: that of a shipped preset"),
         (b"id = 5", "0.toml: id: is not text"),
         (b'id = "x"\ntitle = "X"\nrule = 5', "0.toml: rule: cannot be a number"),
@@ -274,6 +275,22 @@ def test_a_file_that_is_named_twice_is_refused(load: Load, tmp_path: Path) -> No
 def test_a_file_for_a_preset_that_is_not_in_use_is_refused(load: Load, tmp_path: Path) -> None:
     (told,) = wrong(load, tmp_path, 'id = "ID"', presets=["US"])
     assert told.startswith("0.toml: id: the shipped preset ID is not in use")
+
+
+@pytest.mark.parametrize(
+    ("id_", "key", "value"),
+    [
+        *(("base", key, value) for key, value in
+          (("projects", '["bank"]'), ("regions", '["ID"]'), ("prefixes", '["62"]'))),
+        ("ID", "projects", '["bank"]'),
+    ],
+)  # fmt: skip
+def test_a_shipped_preset_cannot_be_taken_from_the_other_calls(
+    id_: str, key: str, value: str, load: Load, tmp_path: Path
+) -> None:
+    (told,) = wrong(load, tmp_path, f'id = "{id_}"\n{key} = {value}\n')
+    what = f"would take the preset {id_} away from all other calls"
+    assert told == f"0.toml: {key}: {what} (allowed: in a preset with an id of its own)"
 
 
 def test_off_for_what_is_not_there_is_refused(load: Load, tmp_path: Path) -> None:
