@@ -111,13 +111,15 @@ def _presets(rules: Rules, binding: Binding) -> list[Preset]:
 
 
 def _line(line: AnyLine, rules: Rules) -> dict[str, Any]:
-    """`purposes`: those that it binds; of an exemption, those that it can cover."""
+    """`purposes`: those that it binds; of an exemption, those that it can cover; none of what takes a rule
+    away."""
+    bound = () if line.off else line.purposes
     return {
         "rule": line.key,
         "kind": KINDS[type(line)],
         "preset": line.preset,
         "says": says(line),
-        "purposes": [purpose for purpose in purposes_in_order(rules) if purpose in line.purposes],
+        "purposes": [purpose for purpose in purposes_in_order(rules) if purpose in bound],
         "source": line.source.text,
         "as_of": line.source.as_of.isoformat() if line.source.as_of else None,
         "verified": line.source.verified,

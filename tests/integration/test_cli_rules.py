@@ -176,3 +176,14 @@ def test_a_database_that_is_away_is_exit_code_4_and_needed_for_a_version_alone(r
     away = {"CALLGUARD_SQL__URL": "postgresql://nobody@127.0.0.1:1/nowhere"}
     assert run("--version", "x", **away).exit_code == 4
     assert run("--for", NUMBER, **away).exit_code == 0
+
+
+def test_a_rule_that_is_taken_away_is_shown_as_binding_no_purpose(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "own.toml").write_text(
+        'id = "ID"\n[rule.hours-collection]\noff = true\nsource = "no debts"\n'
+    )
+    environ = {"CALLGUARD_RULES__FILES": json.dumps([str(tmp_path / "own.toml")])}
+    (preset,) = told(run("ID", "--json", **environ))["presets"]
+    purposes = {line["rule"]: line["purposes"] for line in preset["lines"]}
+    assert purposes["hours-collection"] == []
+    assert purposes["holidays-collection"] == ["collection"]
