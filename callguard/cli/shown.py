@@ -4,7 +4,9 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from callguard.cli import one_line
+import click
+
+from callguard.cli.tables import table
 from callguard.lists.model import Change, Word
 from callguard.screening.model import Entry, Exemption
 
@@ -79,7 +81,7 @@ def print_words(
     if entries:
         _table(
             f"{number}: entries",
-            ("entry", "number", "category", "binds", "purposes", "expires", "reason", "source"),
+            ("id", "number", "category", "binds", "purposes", "expires", "reason", "source"),
             (_entry_cells(entry) for entry in entries),
         )
     else:
@@ -90,7 +92,7 @@ def print_words(
 
 def print_exemptions(number: str, exemptions: Sequence[Exemption]) -> None:
     """Show a table of exemptions, if there are any."""
-    headings = ("exemption", "kind", "covers", "purposes", "starts", "expires", "evidence", "reference", "by")
+    headings = ("id", "kind", "covers", "purposes", "starts", "expires", "evidence", "reference", "by")
     if exemptions:
         _table(f"{number}: exemptions", headings, map(_exemption_cells, exemptions))
 
@@ -132,20 +134,10 @@ def _expiry(word: Word) -> str:
     return f"{told} (expired)" if expired(word) else told
 
 
-def _table(title: str, headings: Iterable[str], rows: Iterable[Sequence[str]]) -> None:
-    from rich.console import Console  # noqa: PLC0415 - only tables pay for it
-    from rich.table import Table  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
-
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=10_000)  # for a file or a pager: a line a row
-    table = Table(title=title, title_justify="left")
-    for heading in headings:
-        table.add_column(heading, overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(one_line(cell)) for cell in row))
-    console.print(table)
+def _table(title: str, headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    narrow = ("id", "kind", "number", "did")
+    # For a file or a pager: a line a row, however wide.
+    click.echo(table(headings, rows, title=title, narrow=narrow, width=10_000), nl=False)
 
 
 def _print(line: str) -> None:

@@ -15,16 +15,18 @@ def table(
     title: str = "",
     styles: Mapping[str, str] | None = None,
     narrow: Iterable[str] = (),
+    width: int = WIDTH,
 ) -> str:
     """The table as text, with its line end. `styles`: what a cell of just this text is printed in, such as
-    red. The columns named in `narrow` do not wrap; the others share what is left."""
+    red. The columns named in `narrow` do not wrap; the others share what is left of the terminal, or of
+    `width` where there is none."""
     from rich.console import Console  # noqa: PLC0415 - slow to import, and only tables need it
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
     console = Console()
     if not console.is_terminal:
-        console = Console(width=WIDTH)
+        console = Console(width=width)
     made = Table(title=title or None, title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
     unwrapped = set(narrow)
     for heading in headings:
