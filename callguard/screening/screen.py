@@ -213,6 +213,7 @@ class _Check:
         for hit in hits:
             line = binding.registry(hit.list)
             if line is None:
+                self._step("registries", "", Finding.PASSED, f"{hit.list}: no rule speaks of it")
                 continue
             bound = binding.purpose in line.purposes
             if bound:
@@ -273,6 +274,8 @@ class _Check:
     def _entry(self, entry: Entry) -> None:
         line = self._binding.category(entry.category)
         if line is None:
+            told = f"entry {entry.id}: no rule speaks of {entry.category}"
+            self._step("entries", "", Finding.PASSED, told)
             return
         if entry.purposes:
             # A word that is no purpose any more is screened as the strictest, on both sides.

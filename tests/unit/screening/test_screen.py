@@ -18,6 +18,7 @@ from callguard.screening.model import (
     ListsUnavailable,
     Mode,
     Reason,
+    RegistryHit,
     Screened,
     Verdict,
 )
@@ -272,3 +273,14 @@ def test_the_version_of_the_rules_changes_exactly_with_the_policy(
     assert (rules(one).version == rules(other).version) == (one == other)
     turned = FailurePolicy(one.default, dict(reversed(one.by_purpose.items())))
     assert rules(turned).version == rules(one).version
+
+
+def test_what_no_rule_speaks_of_is_in_the_explanation_too() -> None:
+    off = "".join(f'[rule.{key}]\noff = true\nsource = "test"\n' for key in ("opt-out", "registry"))
+    listed = RegistryHit(
+        "dnc", "marketing", "ID", 3, listed=True, covered=True, data_date=None, allowed_age_days=1
+    )
+    screened = screen(call(), Hits((entry(),), 7, "sql", (listed,)), rules(over=off))
+    assert (screened.verdict, screened.reason) == (Verdict.ALLOW, Reason.NOT_LISTED)
+    told = [step.detail for step in screened.steps if step.rule in ("entries", "registries")]
+    assert told == ["entry 1: no rule speaks of customer-request", "dnc: no rule speaks of it"]
