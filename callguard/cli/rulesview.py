@@ -6,7 +6,7 @@ from typing import Any
 
 from callguard.screening.forecast import allowed_from
 from callguard.screening.model import CallFacts, Hits, Purpose, Verdict
-from callguard.screening.rules import AnyLine, Binding, HolidaysLine, Preset, Rules
+from callguard.screening.rules import AnyLine, Binding, HolidaysLine, OffLine, Preset, Rules
 from callguard.screening.screen import screen
 from callguard.screening.times import callee_zones, holiday_name, local_times
 from callguard.screening.wording import KINDS, says
@@ -116,7 +116,7 @@ def _line(line: AnyLine, rules: Rules) -> dict[str, Any]:
     bound = () if line.off else line.purposes
     return {
         "rule": line.key,
-        "kind": KINDS[type(line)],
+        "kind": KINDS[OffLine if line.off else type(line)],
         "preset": line.preset,
         "says": says(line),
         "purposes": [purpose for purpose in purposes_in_order(rules) if purpose in bound],

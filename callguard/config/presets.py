@@ -31,6 +31,8 @@ Where: TypeAlias = Callable[[Location, str], str]
 S = TypeVar("S", bound=Section)
 
 _PROVENANCE = ("source", "as_of", "verified")
+_SUBJECT = ("category", "list")
+"""What a line that is turned off is still known by."""
 _LONGEST_KEY = 64
 
 
@@ -150,8 +152,10 @@ def lines_of(document: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _line_over(below: Any, above: Any) -> Any:
-    if not isinstance(below, dict) or not isinstance(above, dict) or "off" in below or "off" in above:
+    if not isinstance(below, dict) or not isinstance(above, dict) or "off" in below:
         return above
+    if "off" in above:
+        return {**{name: below[name] for name in _SUBJECT if name in below}, **above}
     replaced = {*_PROVENANCE}
     if "purposes" in above or "all_but" in above:
         replaced |= {"purposes", "all_but"}

@@ -236,7 +236,7 @@ def _mistaken_keys(presets: Sequence[tuple[Preset, _Written]]) -> Iterable[Confi
     keys: dict[str, str] = {}
     for preset, written in presets:
         for line in preset.lines:
-            if isinstance(line, rules.OffLine):
+            if line.off:
                 continue
             meaning, only_one = _meaning(line)
             place = _place(line, written)

@@ -107,9 +107,17 @@ class OffTable(LineTable):
     """Takes the line of this key in a less specific preset away."""
 
     off: Annotated[Literal[True], Field(description="true, or no key off")]
+    category: Annotated[str, AfterValidator(checks.category)] | None = None
+    """What that line spoke of, likewise `list`: so that it does not fall to the line for all others."""
+    list: Annotated[str, AfterValidator(checks.word)] | None = None
 
     def line(self, key: str, preset: str) -> AnyLine:
-        return rules.OffLine(**self._provenance(key, preset), purposes=Purposes())
+        common = {**self._provenance(key, preset), "purposes": Purposes(), "off": True}
+        if self.category is not None:
+            return rules.CategoryLine(**common, category=self.category)
+        if self.list is not None:
+            return rules.RegistryLine(**common, list=self.list)
+        return rules.OffLine(**common)
 
 
 class BindingTable(LineTable):

@@ -41,6 +41,8 @@ _DAY = timedelta(days=1)
 
 def says(line: AnyLine) -> str:
     """What a line says, in a few words, without the purposes that it binds."""
+    if line.off or isinstance(line, OffLine):
+        return "takes the rule of this name away"
     match line:
         case CategoryLine(category="*"):
             return "refuses numbers of every other category"
@@ -65,8 +67,6 @@ def says(line: AnyLine) -> str:
             return _exemption(line)
         case OverrideLine():
             return "a supervisor's override is heeded"
-        case OffLine():
-            return "takes the rule of this name away"
 
 
 def _clocks(zones: ZonePolicy, where: tuple[str, ...]) -> str:

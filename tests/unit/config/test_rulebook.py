@@ -157,6 +157,25 @@ def test_off_takes_a_line_away_from_the_preset_that_the_file_is_laid_over(load: 
     assert marketing(load(), MIAMI).attempts
 
 
+@pytest.mark.parametrize("preset", ["base", "US"])
+def test_a_category_that_is_off_does_not_fall_to_the_line_for_all_others(load: Load, preset: str) -> None:
+    rules = load(f'id = "{preset}"\n[rule.inactive-customer]\noff = true\nsource = "ours"')
+    assert marketing(load(), MIAMI).category("inactive-customer") is not None
+    assert marketing(rules, MIAMI).category("inactive-customer") is None
+    assert marketing(rules, MIAMI).category("invalid-contact") is not None
+
+
+def test_a_category_that_is_off_may_have_a_line_of_another_name(load: Load) -> None:
+    rules = load(
+        'id = "base"\n[rule.inactive-customer]\noff = true\nsource = "ours"',
+        'id = "base"\n[rule.ours]\nkind = "category"\ncategory = "inactive-customer"\n'
+        'purposes = ["marketing"]\nsource = "ours"',
+    )
+    found = marketing(rules, MIAMI).category("inactive-customer")
+    assert found is not None
+    assert found.key == "ours"
+
+
 def test_off_takes_a_line_of_a_less_specific_preset_away_for_its_own_numbers_alone(load: Load) -> None:
     head = 'id = "x"\ntitle = "X"\nprefixes = ["1713"]\n'
     rules = load(f'{head}[rule.hours]\noff = true\nsource = "ours"')
