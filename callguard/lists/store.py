@@ -108,7 +108,8 @@ class ListStore:
         self._known: tuple[Mark, Catalogue] | None = None
 
     def add(self, new: NewEntry) -> tuple[Entry, bool]:
-        """Add an entry, unless one in force says the very same already (whoever added it).
+        """Add an entry, unless one in force says the very same already (whoever added it), and no
+        exemption was given since: then the person has said it again.
 
         Returns the entry in force, and whether it is new.
         """
