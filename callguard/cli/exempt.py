@@ -84,7 +84,8 @@ def add(
     """Let NUMBER be called, on the evidence of a consent, a purchase, an inquiry, a callback, or an override.
 
     A consent or a callback beats an opt-out that is older than its start; a purchase or an inquiry never
-    does. Without --purposes and --expires, the rules say which calls it covers, and for how long.
+    does. Without --purposes and --expires, the rules say which calls it covers, and for how long; a callback
+    has an end of its own.
 
     An override is for one call (--once), or for 24 hours at most, and names who answers for it (--by); where
     the rules forbid it, it is not added. In force when the command returns.

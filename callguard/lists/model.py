@@ -22,6 +22,8 @@ _PURPOSE = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 _MOST_PURPOSES = 50
 _SHORT_WINDOW = timedelta(hours=24)
 """An override that is not for one call alone is in force no longer."""
+_ONE_CALL = timedelta(days=30)
+"""One that is for one call alone is in force no longer."""
 _CLOCKS_DIFFER = timedelta(minutes=5)
 
 Word = Entry | Exemption
@@ -209,15 +211,14 @@ class NewExemption:
             self._check_override()
         elif self.once:
             raise InputError("not an override", where="once", allowed="only for an override")
+        if self.kind is ExemptionKind.CALLBACK and self.expires_at is None:
+            raise InputError("a callback without an end", where="expires", allowed="when its window ends")
 
     def _check_override(self) -> None:
-        short = self.expires_at is not None and self.expires_at - self.starts_at <= _SHORT_WINDOW
-        if not self.once and not short:
-            raise InputError(
-                "an override for longer than a day",
-                where="expires",
-                allowed="for one call (--once), or an end within 24 hours of its start",
-            )
+        longest = _ONE_CALL if self.once else _SHORT_WINDOW
+        if self.expires_at is None or self.expires_at - self.starts_at > longest:
+            allowed = "an end within 24 hours of its start; for one call (--once), within 30 days"
+            raise InputError("an override for too long", where="expires", allowed=allowed)
 
     def check_given(self, now: datetime) -> None:
         """Refuse what is said to have been given after `now` (aware): it would beat every opt-out until then.

@@ -11,10 +11,14 @@ import redis.exceptions
 from callguard.errors import CacheError, SqlError
 from callguard.lists.cache import ListCache
 from callguard.lists.model import NewEntry, NewExemption, Word
+from callguard.lists.service import POLL_SECONDS
 from callguard.lists.store import ListStore
 from callguard.lists.sync import Synchroniser
 from callguard.lists.threads import SqlThreads
 from callguard.screening.model import ExemptionKind
+
+NOTICED_SECONDS = 2 * POLL_SECONDS
+"""How long a writer waits that could not bring its change to Redis: by then guards have seen it in SQL."""
 
 
 class Reach(StrEnum):
@@ -25,7 +29,7 @@ class Reach(StrEnum):
     COLD = "cold"
     """Redis has no lists to be trusted: guards ask SQL until they have rebuilt them."""
     UNREACHABLE = "unreachable"
-    """Redis could not be asked: guards that run notice the change in SQL within a second."""
+    """Redis could not be asked: guards that run have noticed the change in SQL, unless that hangs."""
     NOT_RUNNING = "not-running"
     """No guard runs with this state folder's private Redis; the next one reads SQL first."""
 
@@ -92,7 +96,11 @@ class ListWriter:
         try:
             mark = await self._sync.catch_up(load=False)
         except (CacheError, SqlError) as error:
-            return self._unreached(error), str(error)
+            reach = self._unreached(error)
+            if reach is Reach.UNREACHABLE:
+                # A guard whose own connection still works trusts Redis until it has looked into SQL again.
+                await asyncio.sleep(NOTICED_SECONDS)
+            return reach, str(error)
         return Reach.COLD if mark is None else Reach.EVERYWHERE, ""
 
     async def _written(self, words: tuple[Word, ...], *, changed: bool) -> Written:

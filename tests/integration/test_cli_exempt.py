@@ -130,8 +130,8 @@ def test_a_later_consent_beats_an_opt_out_and_ends_with_its_withdrawal(run: Run,
 
 def test_an_override_is_for_one_call_or_a_day_at_most_and_somebody_s(run: Run, add: Run) -> None:
     done(run("add", NUMBER))
-    refused(add(kind="override"), "longer than a day", "--once")
-    refused(add("--expires", "25h", kind="override"), "longer than a day")
+    refused(add(kind="override"), "for too long", "--once")
+    refused(add("--expires", "25h", kind="override"), "for too long")
     command = ("exempt", "add", NUMBER, "--kind", "override", "--once")
     refused(run(*command, "--evidence", "x"), "by:", "--by WHO")
     refused(run(*command, "--evidence", " ", "--by", "ani"), "evidence")
@@ -260,7 +260,7 @@ def test_bad_rows_are_refused_with_their_line_and_reason_and_good_ones_are_added
         (f"{NUMBER},consent,on tape,2025-01-01,2026-01-01,", "expired"),
         (f"{NUMBER},consent,on tape,2999-01-01,,", "given in the future"),
         (f"{NUMBER},friendship,on tape,2026-01-01,,", "no kind of exemption"),
-        (f"{NUMBER},override,on tape,2026-01-01,,", "longer than a day"),
+        (f"{NUMBER},override,on tape,2026-01-01,,", "for too long"),
         ("+6221*,consent,on tape,2026-01-01,,", "not one telephone number"),
         ("110,consent,on tape,2026-01-01,,", "not the number of a subscriber"),
         (f"{NUMBER},consent,on tape,2026-01-01,", "5 columns"),

@@ -34,6 +34,7 @@ from callguard.lists.registries import Counts, NewRegistry, RegistryStore
 from callguard.lists.store import ListStore
 from callguard.lists.sync import Synchroniser
 from callguard.lists.threads import SqlThreads
+from callguard.sounds.make import SOUNDS
 from callguard.telemetry.http import Part, pages, serving
 from callguard.telemetry.metrics import Metrics
 from tests.rig.ports import free_tcp_port
@@ -392,7 +393,7 @@ async def test_prompts_at_an_address_where_nobody_is_are_found(site: Site) -> No
     assert "is prompts.base_url right?" in await site.only("prompts", State.FAILED)
 
 
-NAMES = ("attempts", "guard-unavailable", "listed", "not-allowed", "outside-hours", "unreadable-number")
+NAMES = [file.stem for file in sorted(SOUNDS.glob("en/*.wav"))]
 
 
 async def test_prompts_in_asterisks_own_folder_must_be_there_in_the_default_language(site: Site) -> None:

@@ -82,6 +82,7 @@ async def test_an_answered_call_closes_only_what_inbound_calls_opened(
         evidence="asked to be called back",
         added_by="sari",
         starts_at=AT,
+        expires_at=AT + timedelta(days=3),
         project="bank",
     )
     ListStore(engine).add_exemption(ticket)

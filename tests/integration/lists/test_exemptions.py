@@ -34,6 +34,7 @@ OVERRIDE = NewExemption(
     evidence="the customer waits",
     added_by="tl",
     starts_at=NOW,
+    expires_at=NOW + timedelta(hours=1),
     once=True,
 )
 

@@ -108,12 +108,19 @@ def test_what_is_no_exemption_is_refused_with_the_field(field: str, value: objec
         replace(CONSENT, **{field: value})  # type: ignore[arg-type]
 
 
-def test_an_override_is_for_one_call_or_at_most_24_hours() -> None:
-    override = replace(CONSENT, kind=ExemptionKind.OVERRIDE, expires_at=NOW + timedelta(hours=24))
-    assert replace(override, once=True, expires_at=None).once
-    for expires_at in (None, NOW + timedelta(hours=24, seconds=1)):
+@pytest.mark.parametrize(("once", "longest"), [(False, timedelta(hours=24)), (True, timedelta(days=30))])
+def test_an_override_is_for_24_hours_at_most_and_one_for_one_call_for_30_days(
+    once: bool, longest: timedelta
+) -> None:
+    override = replace(CONSENT, kind=ExemptionKind.OVERRIDE, once=once, expires_at=NOW + longest)
+    for expires_at in (None, NOW + longest + timedelta(seconds=1)):
         with pytest.raises(InputError, match="expires"):
             replace(override, expires_at=expires_at)
+
+
+def test_a_callback_has_an_end() -> None:
+    with pytest.raises(InputError, match="expires"):
+        replace(CONSENT, kind=ExemptionKind.CALLBACK, expires_at=None)
 
 
 def test_nothing_is_given_in_the_future_but_an_override() -> None:
@@ -121,7 +128,10 @@ def test_nothing_is_given_in_the_future_but_an_override() -> None:
     with pytest.raises(InputError, match="starts"):
         replace(CONSENT, starts_at=later).check_given(NOW)
     replace(CONSENT, starts_at=NOW + timedelta(minutes=4)).check_given(NOW)  # clocks differ
-    replace(CONSENT, starts_at=later, kind=ExemptionKind.OVERRIDE, once=True).check_given(NOW)
+    override = replace(
+        CONSENT, kind=ExemptionKind.OVERRIDE, starts_at=later, expires_at=later + timedelta(hours=1)
+    )
+    override.check_given(NOW)
 
 
 def test_purposes_are_read_sorted_and_each_once_and_unknown_ones_are_named() -> None:
