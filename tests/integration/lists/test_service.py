@@ -92,6 +92,16 @@ async def test_a_change_that_redis_missed_is_noticed_in_sql_and_brought_to_redis
     await guarded.answered_by_redis(LATER)
 
 
+async def test_a_writer_that_cannot_reach_redis_returns_when_the_guard_obeys(
+    guarded: Lists, engine: sa.Engine
+) -> None:
+    cut_off = Lists(engine, RedisSettings(url="unix:///nowhere/redis.sock", timeout=0.5))
+    for number in ("+6281200000077", "+6281200000078"):
+        await cut_off.add(number)
+        assert await guarded.listed(number)
+    await cut_off.close()
+
+
 async def test_redis_flushed(guarded: Lists, redis: RedisServer) -> None:
     async with never_a_leak(guarded):
         with redis.client() as client:
