@@ -17,6 +17,8 @@ from tests.rig.process import Process
 from tests.rig.sipp import Sipp
 from tests.rig.waiting import wait_for
 
+pytestmark = pytest.mark.once
+
 
 @pytest.fixture
 def folder() -> Iterator[Path]:

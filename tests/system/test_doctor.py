@@ -12,6 +12,8 @@ from tests.rig.asterisk import Asterisk
 from tests.rig.guard import Guard
 from tests.system.conftest import StartSite
 
+pytestmark = pytest.mark.once
+
 _SOUNDS = Path(__file__).parents[2] / "callguard/sounds"
 
 

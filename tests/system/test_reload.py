@@ -11,6 +11,8 @@ from tests.rig.site import Site
 from tests.rig.waiting import wait_for
 from tests.system.conftest import StartSite
 
+pytestmark = pytest.mark.once
+
 NOON = "2026-11-23T12:00:00+07:00"
 """A Monday, in Jakarta."""
 

@@ -7,6 +7,8 @@ from tests.rig.numbers import Behaviour, subscriber
 from tests.rig.sipp import Phone, Sipp
 from tests.rig.waiting import wait_for
 
+pytestmark = pytest.mark.once
+
 PLAIN = "agent3"
 
 

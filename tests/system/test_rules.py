@@ -12,6 +12,8 @@ from tests.rig.numbers import Behaviour, subscriber
 from tests.rig.site import Site
 from tests.system.conftest import StartSite
 
+pytestmark = pytest.mark.once
+
 ALLOWED = [486]
 """What the phone sees of an allowed call: the carrier is told to be busy, so that it ends at once."""
 REFUSED = [183, 403]
