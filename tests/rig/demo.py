@@ -38,8 +38,8 @@ def files(_: Asterisk) -> Mapping[str, str]:
     return {"extensions.conf": extensions() + INBOUND}
 
 
-def fill(office: Office, folder: Path) -> None:
-    """Put on the lists what the calls are about."""
+def fill(office: Office, folder: Path, clock: datetime) -> None:
+    """Put on the lists what the calls are about, which begin at `clock` by the guard's own."""
     command = office.guard.command
 
     def file(name: str, text: str) -> str:
@@ -48,8 +48,8 @@ def fill(office: Office, folder: Path) -> None:
 
     command("list", "import", "internal", file("entries.csv", calls.ENTRIES))
     command("exempt", "add", calls.CONSENTING, "--kind", "consent", "--evidence", "asked for it by phone")
-    override = ("--kind", "override", "--once", "--by", "a supervisor", "--expires", "800d")
-    command("exempt", "add", calls.OVERRIDDEN, *override, "--evidence", "waits for this call")
+    override = ("--kind", "override", "--once", "--by", "a supervisor", "--evidence", "waits for this call")
+    command("exempt", "add", calls.OVERRIDDEN, *override, "--starts", clock.isoformat(), "--expires", "1d")
     today = datetime.now(UTC).date()
     for name, country, number, date, options in (
         ("sg-registry", "SG", calls.IN_SINGAPORE, today, ()),
@@ -172,7 +172,7 @@ def demo(console: Console) -> int:
         }
         with open_office(console, agents=calls.AGENTS, files=files, **settings) as office:
             console.print("lists, exemptions, a caller who gives up …")
-            fill(office, folder)
+            fill(office, folder, clock)
             call_in_and_give_up(office)
             samples = (*calls.SAMPLES, *calls.AFTERWARDS, *calls.DEAD)
             console.print(
