@@ -93,14 +93,18 @@ class ListWriter:
 
     async def catch_up(self) -> tuple[Reach, str]:
         """Bring what is in SQL to Redis: how far it has come, and what happened to an unreachable Redis."""
+        reach, why = await self._brought()
+        if reach in {Reach.COLD, Reach.UNREACHABLE}:
+            # A guard may still trust Redis, or trust what it has just rebuilt without this change, until it
+            # has looked into SQL again.
+            await asyncio.sleep(NOTICED_SECONDS)
+        return reach, why
+
+    async def _brought(self) -> tuple[Reach, str]:
         try:
             mark = await self._sync.catch_up(load=False)
         except (CacheError, SqlError) as error:
-            reach = self._unreached(error)
-            if reach is Reach.UNREACHABLE:
-                # A guard whose own connection still works trusts Redis until it has looked into SQL again.
-                await asyncio.sleep(NOTICED_SECONDS)
-            return reach, str(error)
+            return self._unreached(error), str(error)
         return Reach.COLD if mark is None else Reach.EVERYWHERE, ""
 
     async def _written(self, words: tuple[Word, ...], *, changed: bool) -> Written:
