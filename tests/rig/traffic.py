@@ -36,7 +36,7 @@ class Traffic:
             finally:
                 stop.set()
 
-    async def goes_on(self, adds: int = 20) -> None:
+    async def goes_on(self, adds: int = 8) -> None:
         """Wait until so many more numbers have been added and asked for."""
         added, asked = len(self.listed), self.answers.total()
         await until(
