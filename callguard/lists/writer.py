@@ -50,8 +50,17 @@ class Written:
 class ListWriter:
     """Changes the internal lists of one database, and of one Redis."""
 
-    def __init__(self, store: ListStore, cache: ListCache, threads: SqlThreads, *, embedded: bool) -> None:
+    def __init__(
+        self,
+        store: ListStore,
+        cache: ListCache,
+        threads: SqlThreads,
+        *,
+        embedded: bool,
+        noticed_seconds: float = NOTICED_SECONDS,
+    ) -> None:
         """`embedded`: the Redis is the private one, which runs only while a guard does."""
+        self._noticed_seconds = noticed_seconds
         self._store = store
         self._sync = Synchroniser(store, cache, threads)
         self._embedded = embedded
@@ -97,7 +106,7 @@ class ListWriter:
         if reach in {Reach.COLD, Reach.UNREACHABLE}:
             # A guard may still trust Redis, or trust what it has just rebuilt without this change, until it
             # has looked into SQL again.
-            await asyncio.sleep(NOTICED_SECONDS)
+            await asyncio.sleep(self._noticed_seconds)
         return reach, why
 
     async def _brought(self) -> tuple[Reach, str]:

@@ -155,16 +155,26 @@ ENTRY = st.builds(
 )
 GIVEN = AT - 10 * DAYS
 """When most exemptions were given; entries are added about then, too."""
+STARTS = st.sampled_from([GIVEN, GIVEN + HOURS, AT - 100 * DAYS, AT - 600 * DAYS, AT, AT + HOURS])
 EXEMPTION = st.builds(
     NewExemption,
     number=FEW,
-    kind=st.sampled_from([kind for kind in ExemptionKind if kind is not ExemptionKind.OVERRIDE]),
+    kind=st.sampled_from([ExemptionKind.CONSENT, ExemptionKind.PURCHASE, ExemptionKind.INQUIRY]),
     evidence=st.just("x"),
     added_by=st.just("ani"),
-    starts_at=st.sampled_from([GIVEN, GIVEN + HOURS, AT - 100 * DAYS, AT - 600 * DAYS, AT, AT + HOURS]),
+    starts_at=STARTS,
     expires_at=st.sampled_from([None, AT + 2 * HOURS]),
     project=st.sampled_from([None, "bank", "shop"]),
     purposes=PURPOSES,
+) | st.builds(
+    NewExemption,
+    number=FEW,
+    kind=st.just(ExemptionKind.CALLBACK),
+    evidence=st.just("x"),
+    added_by=st.just("ani"),
+    starts_at=STARTS,
+    expires_at=st.just(AT + 2 * HOURS),
+    project=st.sampled_from([None, "bank", "shop"]),
 )
 OVERRIDE = st.builds(
     NewExemption,
@@ -173,7 +183,7 @@ OVERRIDE = st.builds(
     evidence=st.just("x"),
     added_by=st.just("ani"),
     starts_at=st.sampled_from([AT - HOURS, AT + HOURS]),
-    expires_at=st.sampled_from([None, AT + 2 * HOURS]),
+    expires_at=st.just(AT + 2 * HOURS),
     project=st.sampled_from([None, "bank"]),
     once=st.just(True),
 )

@@ -24,6 +24,8 @@ from callguard.screening.model import Hits
 from tests.rig.waiting import POLL_SECONDS, WaitedInVainError
 
 NOWHERE = Path("/nonexistent")
+_POLL_SECONDS = 0.02
+"""How often the guard looks into SQL."""
 """A state folder for tests whose Redis has a URL."""
 
 
@@ -47,8 +49,10 @@ class Lists:
         self.cache = ListCache(self.client, key=redis.key, timeout=redis.timeout)
         self.threads = SqlThreads(timeout=sql_timeout)
         self.sync = Synchroniser(self.store, self.cache, self.threads)
-        self.guard = GuardedLists(self.store, self.cache, self.threads, poll_seconds=0.02)
-        self.writer = ListWriter(self.store, self.cache, self.threads, embedded=False)
+        self.guard = GuardedLists(self.store, self.cache, self.threads, poll_seconds=_POLL_SECONDS)
+        self.writer = ListWriter(
+            self.store, self.cache, self.threads, embedded=False, noticed_seconds=10 * _POLL_SECONDS
+        )
 
     async def add(self, number: str) -> None:
         """List a number, as `callguard add` does."""
