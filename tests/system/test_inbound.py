@@ -16,6 +16,8 @@ from tests.rig.site import Site
 from tests.rig.waiting import wait_for
 from tests.system.conftest import StartSite
 
+pytestmark = pytest.mark.once
+
 RESULTS = ("answered", "abandoned", "missed", "unseen")
 
 
