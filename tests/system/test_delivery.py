@@ -44,7 +44,7 @@ def test_the_demo_shows_every_call_as_it_should_be_and_leaves_nothing_running(fo
         capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "all 9 as they should be" in done.stdout
+    assert "all 27 as they should be" in done.stdout
     assert_nothing_is_left(folder)
 
 
