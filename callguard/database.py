@@ -7,6 +7,7 @@ who may read the file) is decided here and nowhere else. All of it blocks: async
 import fcntl
 import os
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, nullcontext, suppress
 from datetime import UTC, datetime, timedelta
@@ -38,6 +39,15 @@ _WRITE_LOCK = 0x63616C6C67756172
 _MIGRATION_SECONDS = 3600
 """A migration of a large journal may take long; ordinary statements may not."""
 _BEGIN = "callguard_begin"
+_OF_SQLITE = (
+    # FULL: in WAL mode NORMAL may lose the last commits when the power fails.
+    "PRAGMA synchronous=FULL",
+    "PRAGMA wal_autocheckpoint=1000",
+    "PRAGMA foreign_keys=ON",
+)
+"""Of each connection; 1000 pages are SQLite's own choice."""
+_SHORTEST_PAUSE, _LONGEST_PAUSE = 0.001, 0.02
+"""Seconds for which a bulk write leaves SQLite's lock to others, besides its checkpoint."""
 
 RowId = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 """A 64-bit key that the database counts up: SQLite does that for INTEGER alone."""
@@ -169,6 +179,39 @@ def write(engine: sa.Engine) -> Iterator[sa.Connection]:
 
 
 @contextmanager
+def bulk_write(engine: sa.Engine) -> Iterator[sa.Connection]:
+    """Write a part of much, in one transaction, as `write` does; and then leave SQLite's lock to others for
+    as long as it was held here. Who waits for it there looks only now and then, and would find it taken each
+    time. Raises SqlError.
+
+    After a power failure parts may be gone, the last ones first, but never one of before a `write` that was
+    there: SQLite brings this and all that came before to the disk with the next `write`.
+    """
+    if engine.dialect.name != "sqlite":
+        with write(engine) as connection:
+            yield connection
+        return
+    with sql_errors(), engine.connect() as connection:
+        driver = connection.connection.driver_connection
+        assert isinstance(driver, sqlite3.Connection)  # noqa: S101
+        driver.execute("PRAGMA synchronous=NORMAL")
+        driver.execute("PRAGMA wal_autocheckpoint=0")
+        try:
+            writing = connection.execution_options(**{_BEGIN: "BEGIN IMMEDIATE"})
+            with writing.begin():
+                begun = time.monotonic()
+                yield writing
+            ended = time.monotonic()
+            # Others may write while this brings their and our parts from the log to the file.
+            driver.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+            held, left = ended - begun, time.monotonic() - ended
+            time.sleep(min(max(held - left, _SHORTEST_PAUSE), _LONGEST_PAUSE))
+        finally:
+            for setting in _OF_SQLITE:
+                driver.execute(setting)
+
+
+@contextmanager
 def ordered_write(engine: sa.Engine) -> Iterator[sa.Connection]:
     """Write alone: no other ordered write runs between our first statement and our commit. Raises SqlError.
 
@@ -240,9 +283,8 @@ def _open_sqlite(path: Path, timeout: float) -> sa.Engine:
     @sa.event.listens_for(engine, "connect")
     def connected(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
         cursor = connection.cursor()
-        # FULL: in WAL mode NORMAL may lose the last commits when the power fails.
-        cursor.execute("PRAGMA synchronous=FULL")
-        cursor.execute("PRAGMA foreign_keys=ON")
+        for setting in _OF_SQLITE:
+            cursor.execute(setting)
         cursor.close()
 
     @sa.event.listens_for(engine, "begin")

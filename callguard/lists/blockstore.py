@@ -4,14 +4,12 @@ Every write is a transaction of its own that is over in milliseconds, for decisi
 database meanwhile.
 """
 
-import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from itertools import chain
 
 import sqlalchemy as sa
 
-from callguard.database import snapshot, write
+from callguard.database import bulk_write, snapshot
 from callguard.lists.tables import blocks
 
 _CHUNK_BYTES = 2_000_000
@@ -19,8 +17,6 @@ _CHUNK_BYTES = 2_000_000
 _ROWS = 400
 """Rows of one statement on SQLite. Its client lets other threads run after each statement, and gets its turn
 back only when they have had theirs, while the lock is held."""
-_PAUSE = (0.002, 0.02)
-"""Seconds for which SQLite's write lock is left to others, at least and at most."""
 
 
 class BlockStore:
@@ -33,7 +29,7 @@ class BlockStore:
     def add_blocks(self, generation: int, rows: Sequence[tuple[int, bytes]]) -> None:
         """Add blocks to a generation that is loading, in one transaction: a megabyte or so."""
         values = [(generation, block, data) for block, data in rows]
-        with self._in_turn(), write(self.engine) as connection:
+        with bulk_write(self.engine) as connection:
             if self.engine.dialect.name != "postgresql":
                 for first in range(0, len(values), _ROWS):
                     some = values[first : first + _ROWS]
@@ -91,18 +87,8 @@ class BlockStore:
             .subquery()
         )
         last = sa.select(sa.func.max(some.c.block)).scalar_subquery()
-        with self._in_turn(), write(self.engine) as connection:
+        with bulk_write(self.engine) as connection:
             deleted = connection.execute(
                 blocks.delete().where(blocks.c.content == content, blocks.c.block <= last)
             )
             return deleted.rowcount > 0
-
-    @contextmanager
-    def _in_turn(self) -> Iterator[None]:
-        """Leave the write lock of SQLite to others for about as long as it was held here: who waits for it
-        there looks only now and then, and would find it taken each time."""
-        begun = time.monotonic()
-        yield
-        if self.engine.dialect.name == "sqlite":
-            shortest, longest = _PAUSE
-            time.sleep(min(max(shortest, time.monotonic() - begun), longest))

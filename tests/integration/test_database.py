@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from callguard.config import SqlSettings
 from callguard.database import (
     PlainText,
     UtcTime,
+    bulk_write,
     database_id,
     meta,
     metadata,
@@ -142,6 +144,14 @@ def test_a_write_that_raises_is_undone(engine: sa.Engine) -> None:
         assert connection.execute(sa.select(meta).where(meta.c.key == "half")).all() == []
 
 
+def test_a_bulk_write_that_raises_is_undone(engine: sa.Engine) -> None:
+    row = {"key": "half", "value": "written"}
+    with pytest.raises(SqlError), bulk_write(engine) as connection:
+        connection.execute(meta.insert(), [row, row])
+    with snapshot(engine) as connection:
+        assert connection.execute(sa.select(meta).where(meta.c.key == "half")).all() == []
+
+
 def test_a_snapshot_does_not_see_what_is_committed_after_it_began(engine: sa.Engine) -> None:
     count = sa.select(sa.func.count()).select_from(meta)
     with snapshot(engine) as reading:
@@ -163,15 +173,46 @@ def test_a_second_ordered_write_waits_and_gives_up_in_time(sql_settings: SqlSett
     engine.dispose()
 
 
+def pragmas(engine: sa.Engine) -> list[object]:
+    """What SQLite was told of how to keep what it is given, and how long to wait."""
+    with engine.connect() as connection:
+        return [
+            connection.exec_driver_sql(f"PRAGMA {name}").scalar_one()
+            for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout", "wal_autocheckpoint")
+        ]
+
+
+@pytest.mark.parametrize("value", ["good", None])
+def test_after_a_bulk_write_sqlite_brings_each_commit_to_the_disk_again(
+    value: str | None, tmp_path: Path
+) -> None:
+    engine = open_engine(SqlSettings(), tmp_path / "state")
+    migrate(engine)
+    during: list[object] = []
+    with nullcontext() if value else pytest.raises(SqlError), bulk_write(engine) as connection:
+        during.append(connection.exec_driver_sql("PRAGMA synchronous").scalar_one())
+        connection.execute(meta.insert(), {"key": "much", "value": value})
+    assert during == [1]
+    assert pragmas(engine) == ["wal", 2, 1, 2000, 1000]
+    engine.dispose()
+
+
+def test_sqlite_s_log_does_not_grow_with_the_parts_of_a_bulk(tmp_path: Path) -> None:
+    engine = open_engine(SqlSettings(), tmp_path / "state")
+    migrate(engine)
+    sizes = set()
+    for part in range(8):
+        with bulk_write(engine) as connection:
+            connection.execute(meta.insert(), {"key": f"part {part}", "value": "x" * 100_000})
+        sizes.add((tmp_path / "state" / "callguard.sqlite-wal").stat().st_size)
+    assert max(sizes) < 3 * 100_000
+    engine.dispose()
+
+
 def test_sqlite_is_private_and_durable(tmp_path: Path) -> None:
     engine = open_engine(SqlSettings(), tmp_path / "state")
     migrate(engine)
-    with engine.connect() as connection:
-        pragmas = [
-            connection.exec_driver_sql(f"PRAGMA {name}").scalar_one()
-            for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
-        ]
-    assert pragmas == ["wal", 2, 1, 2000]
+    assert pragmas(engine) == ["wal", 2, 1, 2000, 1000]
     assert (tmp_path / "state").stat().st_mode & 0o777 == 0o700
     for file in (tmp_path / "state").iterdir():
         assert file.stat().st_mode & 0o777 == 0o600, file
