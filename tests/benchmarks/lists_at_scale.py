@@ -10,7 +10,8 @@ A second table is about the longest look-ups of that replacement. Of the longest
 look-up had Redis or the prober at work, which is all that the import can do to it; and "busy" is the same,
 for as long, beside a process that keeps the cores busy (busy.py) instead of the import.
 
-    python -m tests.benchmarks.lists_at_scale [--sizes 1M,10M] [--kinds us,id,random] [--set-up-to 10M]
+    python -m tests.benchmarks.lists_at_scale [--sizes 1M,10M] [--kinds us,indonesia] [--set-up-to 10M]
+                                              [--postgresql]
 """
 
 import argparse
@@ -25,12 +26,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import psycopg
 import redis
 from rich.console import Console
 from rich.table import Table
 
 from tests.benchmarks.made_up_numbers import Kind, made_up, write_file
 from tests.benchmarks.prober import NEAR_SECONDS, Looked, read_looked
+from tests.rig.postgres import PostgresServer
 from tests.rig.redis import RedisServer
 
 MILLION = 1_000_000
@@ -69,14 +72,17 @@ class Ended:
 
 
 class Site:
-    """A callguard of the benchmark's own: a state folder, SQLite in it, and a redis-server."""
+    """A callguard of its own: a state folder, SQLite in it or a PostgreSQL, and a redis-server."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, postgresql: bool = False) -> None:
         self.redis = RedisServer(folder)
+        self.postgresql = PostgresServer("-c", "fsync=on") if postgresql else None
+        self.sql_url = self.postgresql.new_database() if self.postgresql else ""
         self.environ = {
             **os.environ,
             "CALLGUARD_STATE": str(folder / "state"),
             "CALLGUARD_REDIS__URL": self.redis.url,
+            "CALLGUARD_SQL__URL": self.sql_url,
             "CALLGUARD_CONFIG": "",
         }
         self.database = folder / "state" / "callguard.sqlite"
@@ -99,6 +105,11 @@ class Site:
             return int(client.info("memory")["used_memory"])
 
     def sql_bytes(self) -> int:
+        if self.sql_url:
+            with psycopg.connect(self.sql_url) as postgresql:
+                row = postgresql.execute("SELECT pg_database_size(current_database())").fetchone()
+            assert row is not None
+            return int(row[0])
         with sqlite3.connect(self.database) as connection:
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             (pages,) = connection.execute("PRAGMA page_count").fetchone()
@@ -108,6 +119,8 @@ class Site:
 
     def close(self) -> None:
         self.redis.stop()
+        if self.postgresql is not None:
+            self.postgresql.close()
 
 
 class Lookups:
@@ -210,12 +223,12 @@ def plain_set(case: Case, folder: Path) -> tuple[float, float]:
         server.stop()
 
 
-def measure(case: Case, folder: Path, set_up_to: int) -> tuple[list[str], list[str]]:
+def measure(case: Case, folder: Path, set_up_to: int, *, postgresql: bool) -> tuple[list[str], list[str]]:
     """One row of either table."""
     file = folder / "registry.txt"
     write_file(file, case.kind, case.count)
     file_bytes = file.stat().st_size
-    site = Site(folder)
+    site = Site(folder, postgresql=postgresql)
     try:
         site.run(
             *("list", "create", LIST, "--jurisdiction", JURISDICTION[case.kind]),
@@ -281,13 +294,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "--kinds", type=lambda text: [Kind(one) for one in text.split(",")], default=list(Kind)
     )
     parser.add_argument("--set-up-to", type=sizes, default=[10 * MILLION], metavar="SIZE")
+    parser.add_argument("--postgresql", action="store_true", help="in place of SQLite")
     chosen = parser.parse_args(arguments)
     table = Table(*COLUMNS, title="Lists at national scale")
     lookups = Table("numbers", *LOOKED_COLUMNS, title="Look-ups while a list is replaced")
     for kind in chosen.kinds:
         for count in chosen.sizes:
             with tempfile.TemporaryDirectory(prefix="callguard-scale-") as folder:
-                row, of_lookups = measure(Case(kind, count), Path(folder), chosen.set_up_to[0])
+                case = Case(kind, count)
+                row, of_lookups = measure(
+                    case, Path(folder), chosen.set_up_to[0], postgresql=chosen.postgresql
+                )
             for each in (row, of_lookups):
                 print("  ".join(each), file=sys.stderr, flush=True)  # noqa: T201 - it is long until the table
             table.add_row(*row)

@@ -23,9 +23,13 @@ def _programs() -> Path:
 
 
 class PostgresServer:
-    """Starts at once; databases are made one a test. It may be stopped and started again."""
+    """Starts at once; databases are made one a test. It may be stopped and started again.
 
-    def __init__(self) -> None:
+    `options` are more of its command line's, such as ("-c", "fsync=on"): else a power failure may damage it.
+    """
+
+    def __init__(self, *options: str) -> None:
+        self._options = options
         self.folder = Path(tempfile.mkdtemp(prefix="callguard-postgres-"))
         # PostgreSQL does not run as root.
         self._as_user: list[str] = []
@@ -44,7 +48,7 @@ class PostgresServer:
         # QUIT, should the test process die: PostgreSQL then ends at once with all its children.
         command = ["setpriv", *self._as_user, "--pdeathsig", "QUIT", str(_programs() / "postgres"),
                    "-D", str(self._data), "-k", str(self.folder), "-c", "listen_addresses=",
-                   "-c", "fsync=off", "-c", "max_connections=200"]  # fmt: skip
+                   "-c", "fsync=off", "-c", "max_connections=200", *self._options]  # fmt: skip
         process = Process(command, self.folder / "postgres.log", cwd=self.folder)
         wait_for("PostgreSQL to answer", lambda: self._answers(process), seconds=60)
         return process
