@@ -291,6 +291,15 @@ def test_a_consent_of_a_day_counts_from_its_beginning_so_that_an_opt_out_of_that
     assert reason(run) == "opt-out"
 
 
+def test_a_number_that_a_spreadsheet_made_a_decimal_exempts_nobody_else(
+    run: Run, tmp_path: Path, engine: sa.Engine
+) -> None:
+    path = tmp_path / "crm.csv"
+    path.write_text(f"number,evidence,starts_at\n{OTHER.removeprefix('+')}.0,ticked,2026-01-01\n")
+    assert imported(run, path, "--kind", "consent")["added"] == 1
+    assert len(ListStore(engine).lookup(OTHER).exemptions) == 1
+
+
 @pytest.mark.parametrize(
     ("content", "told"),
     [

@@ -13,6 +13,7 @@ from callguard.lists.entryfiles.instants import days_after, instant
 from callguard.lists.entryfiles.records import Record
 from callguard.lists.entrynumbers import EntryNumbers
 from callguard.lists.model import NewEntry, check_text, read_purposes
+from callguard.lists.spreadsheet import as_meant
 from callguard.screening.model import Category, Purpose
 
 _ANY_NUMBER = "+6281234567890"
@@ -119,7 +120,8 @@ class Checker:
             if not cells[at] and len(self._numbers_at) > 1:
                 continue
             try:
-                rows.append(Row(self._numbers.read(cells[at]), *details, added_at, expires_at, purposes))
+                number = self._numbers.read(as_meant(cells[at]))
+                rows.append(Row(number, *details, added_at, expires_at, purposes))
             except InputError as error:
                 why = why or str(error)
         return rows, why or ("" if rows else "no number")

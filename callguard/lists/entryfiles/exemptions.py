@@ -21,6 +21,7 @@ from callguard.lists.entryfiles.rejected import Rejected
 from callguard.lists.entrynumbers import EntryNumbers
 from callguard.lists.model import NewExemption, read_purposes
 from callguard.lists.ownfile import check_not_input
+from callguard.lists.spreadsheet import as_meant
 from callguard.screening.model import ExemptionKind
 
 _NEEDED = ("number", "evidence", "starts_at")
@@ -118,7 +119,7 @@ class ExemptionChecker:
         reading = self._reading
         expires_at = self._instant(said, "expires_at") if said.get("expires_at") else None
         new = NewExemption(
-            number=reading.numbers.read(said["number"]),
+            number=reading.numbers.read(as_meant(said["number"])),
             kind=self._kind(said.get("kind", "")),
             evidence=said["evidence"],
             added_by=said.get("added_by") or reading.added_by,

@@ -17,11 +17,13 @@ NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 NUMBERS = EntryNumbers(NumberSettings(region="US"))
 
 
-def check(header: str, row: str, **defaults: str) -> tuple[list[Row], str]:
+def check(
+    header: str, row: str, *, numbers: EntryNumbers = NUMBERS, **defaults: str
+) -> tuple[list[Row], str]:
     columns = with_header(header.split(","), {})
     checker = Checker(
         columns,
-        NUMBERS,
+        numbers,
         Defaults("importer", **defaults),
         now=NOW,
         days_from=date(2026, 11, 20),
@@ -55,6 +57,24 @@ def test_each_number_of_a_row_is_an_entry_and_a_bad_one_does_not_hide_the_others
     assert [row.number for row in rows] == ["+13179816233"]
     assert "nonsense" in why
     assert check("DNC_Home,DNC_Cell", ",") == ([], "no number")
+
+
+@pytest.mark.parametrize(
+    ("region", "cell", "number"),
+    [
+        ("US", '="2015550123"', "+12015550123"),
+        ("US", "'2015550123", "+12015550123"),
+        # Without the decimal, one digit more would be a number of Indonesia, too: another person's.
+        ("ID", "6281255550202.0", "+6281255550202"),
+        ("ID", "+6281255550202.00", "+6281255550202"),
+        ("ID", "'6221*", "+6221*"),
+    ],
+)
+def test_what_a_spreadsheet_put_around_a_number_makes_no_other_number(
+    region: str, cell: str, number: str
+) -> None:
+    rows, why = check("number", cell, numbers=EntryNumbers(NumberSettings(region=region)))
+    assert ([row.number for row in rows], why) == ([number], "")
 
 
 def test_an_expiry_is_exact_and_an_empty_one_is_none() -> None:
