@@ -28,6 +28,8 @@ from callguard.lists.formats.xml import XmlParser
 from callguard.lists.packing import Numbers
 
 _DIGEST_PIECE = 4 << 20
+_LONGEST_NAME = 255
+"""Characters of a file's name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +124,7 @@ class NumberFile:
         if not seen:
             raise InputError("the file is empty", where=str(self._path), allowed="a file of numbers")
         self.digest = digest.result()
+        self._source.check_unchanged()
 
     def _parsed(self, part: _Part, future: Future[Found], before: int) -> Parsed:
         """What the part holds, with line numbers of the whole text, of which `before` lines came before."""
@@ -135,7 +138,7 @@ class NumberFile:
         except InputError as error:
             line = before + int(error.where or 1)
             raise InputError(error.what, where=f"{place}:{line}", allowed=error.allowed) from None
-        name = printable(part.member) or self._path.name
+        name = printable(part.member or self._path.name, _LONGEST_NAME)
         rejected = tuple(Rejected(name, before + one.line, one.text, one.why) for one in found.rejects.lines)
         return Parsed(found.added, found.removed, rejected, found.lines, part.done)
 

@@ -1,6 +1,7 @@
 """Files of every layout give the numbers that they hold; what is no number is rejected by its line."""
 
 import hashlib
+import os
 from datetime import date
 from pathlib import Path
 
@@ -214,6 +215,43 @@ def test_a_reader_that_gives_up_early_leaves_nothing_running(
     with open_numbers(path, FORMATS["csv"], region="US") as file:
         next(iter(file))
     assert file.digest == ""
+
+
+def test_a_file_that_is_written_to_while_it_is_read_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(source, "PIECE", 1000)
+    path = tmp_path / "list.txt"
+    path.write_bytes(b"2015551234\n" * 10_000)
+    with open_numbers(path, FORMATS["lines"], region="US") as file:
+        parts = iter(file)
+        next(parts)
+        with path.open("ab") as download:
+            download.write(b"2025551234\n")
+        with pytest.raises(InputError, match="changed while it was read") as refused:
+            list(parts)
+    assert refused.value.where == str(path)
+
+
+def test_a_file_whose_name_is_taken_by_another_meanwhile_is_read_to_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(source, "PIECE", 1000)
+    path, new = tmp_path / "list.txt", tmp_path / "new"
+    path.write_bytes(b"2015551234\n" * 10_000)
+    new.write_bytes(b"2025551234\n")
+    with open_numbers(path, FORMATS["lines"], region="US") as file:
+        parts = iter(file)
+        next(parts)
+        new.replace(path)
+        assert sum(parsed.lines for parsed in parts) > 1000
+
+
+def test_a_files_name_that_is_no_text_is_fit_for_a_screen(tmp_path: Path) -> None:
+    path = Path(os.fsdecode(bytes(tmp_path) + b"/liste-\xe9t\xe9.txt"))
+    path.write_bytes(b"bad\n2015551234\n")
+    (rejected,) = read(path, "lines").rejected
+    assert rejected.file == "liste-\ufffdt\ufffd.txt"
 
 
 # --- columns ----------------------------------------------------------------------------------------------
