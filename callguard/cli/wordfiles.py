@@ -21,6 +21,7 @@ from callguard.errors import InputError
 from callguard.lists.bulk import Spool, add_rows, count_new
 from callguard.lists.entryfiles.export import Kept, Values, csv_lines, json_lines, kept_values
 from callguard.lists.entryfiles.rejected import Rejected
+from callguard.lists.ownfile import beside
 from callguard.lists.writer import ListWriter, Reach
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def import_file(
     """
     with Spool() as spool, _progress() as progress:
         size = file.stat().st_size
-        with Rejected(rejected or file.with_name(file.name + ".rejected.csv")) as refused:
+        with Rejected(rejected or beside(file, ".rejected.csv")) as refused:
             task = progress.add_task("checking", total=size)
             unused = check(spool, refused, lambda done: progress.update(task, completed=done))
             progress.update(task, completed=size)

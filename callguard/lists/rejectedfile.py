@@ -12,7 +12,7 @@ from typing import Self, TextIO
 
 from callguard.errors import InputError
 from callguard.lists.formats.reading import Rejected
-from callguard.lists.ownfile import remove_old
+from callguard.lists.ownfile import beside, remove_old
 
 SHOWN = 10
 """Rejected lines that are shown besides."""
@@ -26,14 +26,14 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "'", "＝", "＋", "－", "＠
 
 class RejectedFile:
     """Takes rejected lines. The file is made with the first one; it is removed when the block raises before
-    `finish`."""
+    `finish`. Raises InputError for a path without a name."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.count = 0
         self.first: list[Rejected] = []
         """The first SHOWN of them."""
-        self.part = path.with_name(f"{path.name}.part")
+        self.part = beside(path, ".part")
         """Its name until it is complete."""
         self._file: TextIO | None = None
 

@@ -11,7 +11,7 @@ from typing import Self, TextIO
 from callguard.errors import InputError
 from callguard.lists.entryfiles.export import safe_cells
 from callguard.lists.entryfiles.records import Record
-from callguard.lists.ownfile import remove_old
+from callguard.lists.ownfile import beside, remove_old
 
 FIRST = 10
 """How many refusals are remembered, to be shown."""
@@ -33,7 +33,7 @@ class Rejected:
         self.first: list[tuple[int, str]] = []
         """Line and reason."""
         self.header: Sequence[str] = ()
-        self._part = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
+        self._part = beside(path, f".{secrets.token_hex(4)}.part")
         self._file: TextIO | None = None
 
     def add(self, record: Record, why: str) -> None:

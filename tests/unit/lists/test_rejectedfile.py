@@ -70,6 +70,12 @@ def test_a_link_that_somebody_left_there_is_not_followed(tmp_path: Path) -> None
     assert victim.read_text() == "precious"
 
 
+@pytest.mark.parametrize("path", ["", ".", "/"])
+def test_what_has_no_name_is_a_clear_error(path: str) -> None:
+    with pytest.raises(InputError, match="not the name of a file"):
+        RejectedFile(Path(path))
+
+
 def test_a_folder_that_is_not_there_is_a_clear_error(tmp_path: Path) -> None:
     with (
         pytest.raises(InputError, match="cannot be written"),
