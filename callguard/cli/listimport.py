@@ -22,6 +22,7 @@ from callguard.lists.importer import Importer, Order, Outcome
 from callguard.lists.importlock import import_lock
 from callguard.lists.importrules import Limits, Mode
 from callguard.lists.livecopy import LiveCopy
+from callguard.lists.ownfile import beside
 from callguard.lists.registries import Registry, RegistryStore
 from callguard.lists.registryrules import RESERVED, check_name, region_of
 
@@ -35,7 +36,7 @@ MOST_CALLS = 100_000
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option(
     "--mode",
-    type=click.Choice([str(mode) for mode in Mode]),
+    type=click.Choice([str(mode) for mode in Mode], case_sensitive=False),
     help="What becomes of its numbers. Default: change if the list's format says what is added and removed,"
     " else replace.",
 )
@@ -123,7 +124,7 @@ def import_(
             layout=layout,
             region=region_of(registry.jurisdiction),
             data_date=None if day is None else _day(day),
-            rejected=rejected or file.with_name(f"{file.name}.rejected.csv"),
+            rejected=rejected or beside(file, ".rejected.csv"),
             limits=Limits(
                 shrink_percent=settings.registries.shrink_percent if shrink is None else shrink,
                 rejected_percent=settings.registries.rejected_percent if rejects is None else rejects,

@@ -28,7 +28,7 @@ class Mode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What an import may do without being asked about it."""
+    """What an import may do without being asked about it. Raises InputError for what is no percentage."""
 
     shrink_percent: float
     """By how much of its numbers a list may become smaller."""
@@ -36,6 +36,12 @@ class Limits:
     """How much of a file may be of no use; not looked at in files of up to FEW_LINES lines."""
     allow_empty: bool = False
     allow_out_of_order: bool = False
+
+    def __post_init__(self) -> None:
+        for option, percent in (("--shrink", self.shrink_percent), ("--rejects", self.rejected_percent)):
+            # Of nan every comparison is false: there would be no limit.
+            if not 0 <= percent <= 100:
+                raise InputError(f"{percent} is no percentage", where=option, allowed="0 to 100")
 
 
 def check_mode(mode: Mode, before: Generation | None, *, has_action: bool) -> None:

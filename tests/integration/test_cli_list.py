@@ -180,6 +180,13 @@ def test_replace_append_and_remove_do_as_they_say(
     assert rows == [("replace", 2, 1, 1), ("remove", 2, 0, 1), ("append", 3, 2, 0), ("replace", 1, 1, 0)]
 
 
+def test_modes_may_be_written_in_capitals(us: Run, write: Write) -> None:
+    done(us("list", "import", "us", write("a", ONE), "--mode", "REPLACE", "--yes"))
+    done(us("list", "import", "us", write("b", TWO), "--mode", "APPEND", "--yes"))
+    done(us("list", "import", "us", write("c", ONE), "--mode", "REMOVE", "--yes", "--shrink", "50"))
+    assert [row["mode"] for row in history(us)] == ["remove", "append", "replace"]
+
+
 def test_a_small_append_leaves_all_other_blocks_as_they_are(
     us: Run, write: Write, engine: sa.Engine, redis_settings: RedisSettings
 ) -> None:
@@ -583,6 +590,10 @@ def test_a_broken_file_leaves_the_list_as_it_is(
         (("import", "../../etc", "file", "--yes"), "not a name"),
         (("import", "--yes", "internal", "file"), "list import internal FILE"),
         (("export", "us"), "registry list"),
+        (("import", "us", ".", "--yes"), "not the name of a file"),
+        (("import", "us", "", "--yes"), "not the name of a file"),
+        (("import", "us", "file", "--yes", "--rejected", "/dev/null"), "/dev/null: is no file"),
+        (("import", "us", "file", "--yes", "--shrink", "nan"), "no percentage"),
         (("set", "us"), "nothing to change"),
         (("set", "us", "--covers", "x"), "covers"),
         (("set", "us", "--format", "csv", "--mapping", "m.toml"), "--format or --mapping"),

@@ -214,3 +214,12 @@ def test_an_empty_list_must_be_wanted() -> None:
     with pytest.raises(InputError, match="would be empty"):
         check_size(before=0, numbers=0, limits=LIMITS)
     check_size(before=0, numbers=0, limits=Limits(10, allow_empty=True))
+
+
+@pytest.mark.parametrize("percent", [float("nan"), float("inf"), -1.0, 100.1])
+def test_what_is_no_percentage_is_no_limit_that_lets_everything_through(percent: float) -> None:
+    with pytest.raises(InputError, match="no percentage") as refused:
+        Limits(shrink_percent=percent)
+    assert refused.value.where == "--shrink"
+    with pytest.raises(InputError, match="no percentage"):
+        Limits(shrink_percent=10, rejected_percent=percent)
