@@ -64,9 +64,10 @@ def scrub(
 
     Rows are kept to the byte. A header goes to both files; the refused file has two more columns,
     callguard_lists and callguard_reason. The column of the numbers is found by its heading and its content,
-    where that leaves no doubt. With several --column, every number of a row must be allowed; cells without
-    one are passed over. What is not the number of a subscriber is refused as unreadable-number. What a
-    spreadsheet puts around a number ('..., ="...", .0) does not count.
+    where that leaves no doubt; another whose heading says the same, and that is empty in the first rows, is
+    checked with it. With several --column, every number of a row must be allowed; cells without one are
+    passed over. What is not the number of a subscriber is refused as unreadable-number. What a spreadsheet
+    puts around a number ('..., ="...", .0) does not count.
 
     A file with calling codes in a column of their own, row by row, is read by them: VICIdial's phone_code
     beside phone_number (62 and 0812... or 812..., 1 and 201...), or what --code-column names. A number with
@@ -75,7 +76,8 @@ def scrub(
     The lists are taken from the database as they are when the command begins. What expires, and how old a
     registry is, count as of --at (ISO 8601 with its zone), else as of now. With --at, calling hours, holidays
     and the attempts until then count, too; without, they do not: that is for each call to
-    see. Nothing is recorded. Either both files are there at the end, or neither.
+    see. Nothing is recorded. Either both files are there at the end, or neither. The exit code is 0 however
+    many rows are refused; --json counts them by reason.
 
     \b
     Example:

@@ -90,10 +90,13 @@ def find_layout(
     called, given the cell of its calling code, which is empty if there is none. `columns`, `code_column`,
     `delimiter` and `header` are what a person said: columns by heading or by place from 1. Without
     `code_column`, headings as VICIdial writes them tell: phone_code, where there is phone_number too.
-    Raises InputError for what cannot be, and where two columns are as likely.
+    Without `columns`, those whose headings speak of telephones and that are empty so far hold numbers, too: a
+    second number may come later in the file. Raises InputError for what cannot be, and where any of several
+    columns may be meant.
     """
     delimiter = _likely_delimiter(beginning, at_end=at_end) if delimiter is None else delimiter
-    table = _Table(_rows(beginning, delimiter, at_end=at_end), is_number)
+    rows = _rows(beginning, delimiter, at_end=at_end)
+    table = _Table(rows, is_number, complete=at_end and len(rows.data) == len(beginning))
     if not table.cells:
         return Layout(delimiter, False, (0,), ("1",))
     first = table.cells[0]
@@ -109,7 +112,7 @@ def find_layout(
             header = table.heads([_placed(name) for name in columns])
         found = table.named(columns, header=header, where="--column")
     else:
-        found = (table.likely(header),)
+        found = table.likely(header)
         if header is None:
             header = table.heads(found)
     if table.code in found:
@@ -141,7 +144,8 @@ class _Table:
     code: int | None = None
     """The column of calling codes."""
 
-    def __init__(self, rows: Rows, is_number: IsNumber) -> None:
+    def __init__(self, rows: Rows, is_number: IsNumber, *, complete: bool) -> None:
+        """`complete`: the file has no other rows."""
         columns = min(
             int(np.diff(rows.first_delimiters, append=len(rows.delimiters)).max(initial=0)), _WIDEST
         )
@@ -151,6 +155,7 @@ class _Table:
         self.cells = [[cell_text(whole[a[row] : b[row]]) for a, b in places] for row in filled]
         """Without empty rows; all as long as the longest."""
         self._is_number = is_number
+        self._complete = complete
 
     def named(self, names: Sequence[str], *, header: bool | None, where: str) -> tuple[int, ...]:
         """The places of columns named by heading or place. Raises InputError."""
@@ -163,31 +168,36 @@ class _Table:
             any(char.isalpha() for char in cell) and not self._is_number(cell, "") for cell in first
         )
 
-    def likely(self, header: bool | None) -> int:
-        """The one column that holds numbers. Raises InputError if it is none, or may be another."""
+    def likely(self, header: bool | None) -> tuple[int, ...]:
+        """The one column that holds numbers, and those that may do so further down. Raises InputError if
+        there is none, or if it may be another."""
         first = self.cells[0]
         speaking = [] if header is False else [at for at, cell in enumerate(first) if _speaks(cell)]
         shares = [self._share(at) for at in range(len(first))]
         if self.code is not None and self.code < len(first):
             speaking = [at for at in speaking if at != self.code]
             shares[self.code] = 0.0
-        found = [at for at in speaking if shares[at] >= _MOSTLY]
-        if not found:
-            found = [at for at, share in enumerate(shares) if share >= _NEARLY_ALL]
-        if len(found) == 1:
-            return found[0]
+        found = [at for at in speaking if shares[at] > 0]
+        if not any(shares[at] >= _MOSTLY for at in found):
+            found = [at for at, share in enumerate(shares) if share >= _NEARLY_ALL or at in found]
         if not found and len(speaking) == 1:
-            return speaking[0]
+            found = speaking
+        if len(found) == 1:
+            later = () if self._complete else tuple(at for at in speaking if self._blank(at))
+            return tuple(dict.fromkeys((*found, *later)))
         named = header or (header is None and bool(speaking))
         every = ", ".join(
             f"{at + 1} {cell[:40]!a}" if named else str(at + 1) for at, cell in enumerate(first)
         )
         likely = ", ".join(f"{at + 1} ({first[at][:40]!a})" if named else str(at + 1) for at in found)
         raise InputError(
-            f"columns {likely} are as likely to hold the numbers" if found else "no column holds numbers",
+            f"several columns hold numbers: {likely}" if found else "no column holds numbers",
             where="--column",
             allowed=f"one of them, or --column several times to check several; there are: {every[:600]}",
         )
+
+    def _blank(self, column: int) -> bool:
+        return not any(row[column].strip() for row in self.cells[1:])
 
     def _share(self, column: int) -> float:
         """The share of readable numbers among the cells that are not empty, the first row aside."""

@@ -8,11 +8,11 @@ from callguard.errors import InputError
 from callguard.scrub.layout import Layout, find_layout, read_delimiter
 
 
-def layout(text: str, **said: object) -> Layout:
+def layout(text: str, *, at_end: bool = True, **said: object) -> Layout:
     """Numbers here are ten digits."""
     return find_layout(
         text.encode(),
-        at_end=True,
+        at_end=at_end,
         is_number=lambda cell, code: re.fullmatch("[0-9]{10}", code + cell) is not None,
         **said,  # type: ignore[arg-type]
     )
@@ -70,13 +70,33 @@ def test_the_delimiter_is_found(delimiter: str) -> None:
     assert layout(table) == Layout(delimiter, True, (1,), ("phone",))
 
 
-def test_columns_as_likely_are_named() -> None:
-    with pytest.raises(InputError, match=r"1 \('phone1'\), 2 \('phone2'\) are as likely"):
+def test_columns_of_which_any_may_be_meant_are_named() -> None:
+    with pytest.raises(InputError, match=r"several columns hold numbers: 1 \('phone1'\), 2 \('phone2'\)"):
         layout("phone1,phone2\n0812345678,0812345679\n")
-    with pytest.raises(InputError, match="1, 2 are as likely"):
+    with pytest.raises(InputError, match="several columns hold numbers: 1, 2"):
         layout("0812345678,0812345679\n")
     with pytest.raises(InputError, match="no column holds numbers"):
         layout("name\nSri\n")
+
+
+def test_a_second_number_that_few_leads_have_is_not_passed_over() -> None:
+    table = "name,phone,alt_phone,phone_type\nSri,0812345678,0812345679,home\n"
+    table += "Budi,0812345670,none,work\n" * 20
+    with pytest.raises(InputError, match=r"several columns hold numbers: 2 \('phone'\), 3 \('alt_phone'\)"):
+        layout(table)
+    with pytest.raises(InputError, match=r"several columns hold numbers: 2 \('id'\), 3 \('alt_phone'\)"):
+        layout(table.replace("phone", "id", 1))
+
+
+def test_a_column_of_telephones_that_is_empty_so_far_is_checked_for_what_may_come() -> None:
+    table = "phone_code,phone_number,alt_phone,fax_name\n" + "62,12345678,,\n" * 600
+    found = Layout(",", True, (1, 2), ("phone_number", "alt_phone"), 0, "phone_code")
+    assert layout(table) == found
+    short = "".join(table.splitlines(keepends=True)[:20])
+    assert layout(short, at_end=False) == found
+    assert layout(short).columns == (1,)
+    assert layout(table, columns=["phone_number"]).columns == (1,)
+    assert layout("phone,mobile\n" + "0812345678,\n" * 600, header=False).columns == (0,)
 
 
 def test_columns_are_named_by_heading_or_place() -> None:
