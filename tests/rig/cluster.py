@@ -4,6 +4,7 @@ from pathlib import Path
 
 from redis.crc import key_slot
 
+from tests.rig.certificates import Authority
 from tests.rig.ports import LOCALHOST, free_tcp_port
 from tests.rig.redis import RedisServer
 from tests.rig.waiting import wait_for
@@ -16,10 +17,16 @@ _NODE_TIMEOUT_MS = 500
 class RedisCluster:
     """Starts at once, with all slots served."""
 
-    def __init__(self, folder: Path, *options: str, replicas: int = 0) -> None:
-        """`replicas`: 0, or 1 for one replica of each node."""
+    def __init__(
+        self, folder: Path, *options: str, replicas: int = 0, authority: Authority | None = None
+    ) -> None:
+        """`replicas`: 0, or 1 for one replica of each node. With `authority`, nodes speak TLS alone, to each
+        other too."""
         folder.mkdir(exist_ok=True)
-        self.nodes = [_node(folder / str(number), *options) for number in range(_PRIMARIES * (1 + replicas))]
+        self.nodes = [
+            _node(folder / str(number), *options, authority=authority)
+            for number in range(_PRIMARIES * (1 + replicas))
+        ]
         first, *others = self.nodes
         for number, node in enumerate(self.primaries):
             low, high = (_SLOTS * part // _PRIMARIES for part in (number, number + 1))
@@ -35,7 +42,8 @@ class RedisCluster:
             with node.client() as client, replica.client() as its:
                 its.execute_command("CLUSTER REPLICATE", client.execute_command("CLUSTER MYID"))
         wait_for("the cluster to be up", lambda: all(self._up(node) for node in self.nodes), seconds=20)
-        self.url = "redis+cluster://" + ",".join(f"{LOCALHOST}:{node.port}" for node in self.primaries)
+        scheme = "rediss+cluster" if authority else "redis+cluster"
+        self.url = f"{scheme}://" + ",".join(f"{LOCALHOST}:{node.port}" for node in self.primaries)
 
     @property
     def primaries(self) -> "list[ClusterNode]":
@@ -73,16 +81,21 @@ class RedisCluster:
 class ClusterNode(RedisServer):
     """A node: a redis-server with a port for the other nodes."""
 
-    def __init__(self, folder: Path, *options: str, port: int, bus_port: int) -> None:
+    def __init__(
+        self, folder: Path, *options: str, port: int, bus_port: int, authority: Authority | None = None
+    ) -> None:
         self.bus_port = bus_port
         super().__init__(
             folder,
             *("--cluster-enabled", "yes", "--cluster-port", str(bus_port)),
             *("--cluster-node-timeout", str(_NODE_TIMEOUT_MS), "--repl-diskless-sync-delay", "0"),
+            *(("--tls-cluster", "yes") if authority else ()),
             *options,
             port=port,
+            authority=authority,
         )
 
 
-def _node(folder: Path, *options: str) -> ClusterNode:
-    return ClusterNode(folder, *options, port=free_tcp_port(), bus_port=free_tcp_port())
+def _node(folder: Path, *options: str, authority: Authority | None) -> ClusterNode:
+    ports = {"port": free_tcp_port(), "bus_port": free_tcp_port()}
+    return ClusterNode(folder, *options, **ports, authority=authority)

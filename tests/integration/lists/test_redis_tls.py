@@ -5,13 +5,16 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from callguard.config import RedisSettings
 from callguard.errors import CacheError, ConfigurationError
 from callguard.lists.cache import ListCache
 from callguard.lists.connection import connect
+from callguard.lists.verification import Verifier
 from tests.rig.certificates import Authority
-from tests.rig.lists import NOWHERE
+from tests.rig.cluster import RedisCluster
+from tests.rig.lists import NOWHERE, Lists
 from tests.rig.ports import LOCALHOST, free_tcp_port
 from tests.rig.redis import RedisServer
 from tests.rig.sentinel import WatchedRedis
@@ -37,6 +40,14 @@ def server(tmp_path_factory: pytest.TempPathFactory, authority: Authority) -> It
     server = RedisServer(tmp_path_factory.mktemp("redis"), port=free_tcp_port(), authority=authority)
     yield server
     server.stop()
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory, authority: Authority) -> Iterator[RedisCluster]:
+    """Three nodes that speak TLS alone, to each other too."""
+    cluster = RedisCluster(tmp_path_factory.mktemp("cluster"), authority=authority)
+    yield cluster
+    cluster.stop()
 
 
 @pytest.fixture
@@ -123,6 +134,46 @@ async def test_sentinels_and_the_master_are_spoken_to_over_tls(
     with pytest.raises(CacheError, match=r"(?i)certificate verify failed.*redis\.tls_ca"):
         await open_cache(wrong).head()
     watched.stop()
+
+
+@pytest.mark.parametrize("sql_settings", ["sqlite"], indirect=True)
+async def test_lists_are_kept_rebuilt_and_verified_in_a_cluster_over_tls(
+    cluster: RedisCluster, authority: Authority, engine: sa.Engine
+) -> None:
+    settings = RedisSettings(url=cluster.url, tls_ca=authority.certificate, timeout=2)
+    home = cluster.home_of(settings.key)
+    guard, writer = Lists(engine, settings), Lists(engine, settings)
+    async with guard.running():
+        await writer.add("+6281200000001")
+        writer.new_list("us")
+        writer.switch_in_sql_alone("us", ["+12125550123"])
+        await guard.warm()
+        before = guard.status.rebuilds
+        with home.client() as client:
+            client.flushall()
+        assert await guard.listed("+6281200000001")
+        await guard.warm()
+        assert guard.status.rebuilds > before
+        assert (await guard.answered_by_redis("+6281200000001")).entries
+        assert (await guard.answered_by_redis("+12125550123")).registries[0].listed
+        assert not (await guard.answered_by_redis("+6281200000009")).entries
+        await writer.add("+6281200000002")
+        assert (await guard.answered_by_redis("+6281200000002")).entries
+        verified = await Verifier(writer.store, writer.cache, writer.threads).verify()
+        assert (verified.equal, verified.differences) == (True, ())
+    await writer.close()
+    await guard.close()
+
+
+async def test_a_cluster_with_certificates_of_another_authority_is_refused(
+    cluster: RedisCluster, stranger: Authority, open_cache: Open
+) -> None:
+    cache = open_cache(RedisSettings(url=cluster.url, tls_ca=stranger.certificate, timeout=2))
+    with pytest.raises(CacheError, match=r"(?i)certificate verify failed.*redis\.tls_ca"):
+        await cache.head()
+    plain = cluster.url.replace("rediss", "redis")
+    with pytest.raises(CacheError, match=r"redis\.url right"):
+        await open_cache(RedisSettings(url=plain, timeout=2)).head()
 
 
 @pytest.mark.parametrize(
