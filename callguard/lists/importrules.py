@@ -55,6 +55,13 @@ def check_mode(mode: Mode, before: Generation | None, *, has_action: bool) -> No
             where="mode",
             allowed="a full file first: --mode replace",
         )
+    if mode is Mode.REMOVE and has_action:
+        # What its lines add would be removed.
+        raise InputError(
+            "the layout says itself what is added and what is removed",
+            where="mode",
+            allowed="change, or --format with a layout that does not",
+        )
     if mode is Mode.CHANGE and not has_action:
         raise InputError(
             "the list's layout has no column that tells additions from removals",

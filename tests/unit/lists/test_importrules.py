@@ -181,6 +181,12 @@ def test_a_change_needs_a_layout_that_tells_additions_from_removals() -> None:
     check_mode(Mode.APPEND, None, has_action=False)
 
 
+def test_what_a_file_says_to_add_is_never_removed() -> None:
+    with pytest.raises(InputError, match="says itself what is added"):
+        check_mode(Mode.REMOVE, FULL, has_action=True)
+    check_mode(Mode.REMOVE, FULL, has_action=False)
+
+
 @pytest.mark.parametrize(
     ("mode", "given", "before", "found"),
     [
