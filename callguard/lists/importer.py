@@ -32,6 +32,7 @@ from callguard.lists.numberruns import NumberRuns
 from callguard.lists.packing import Block, Numbers, unpack
 from callguard.lists.registries import Counts, Generation, Registry, RegistryStore
 from callguard.lists.registryfile import THREADS, ReadFile, Watching, read_file
+from callguard.lists.room import check_room
 from callguard.lists.watched import Impact, Watched
 
 _AT_ONCE = 2_000_000
@@ -299,6 +300,7 @@ class Importer:
             for piece in pieces:
                 tally.add(piece)
                 for rows in _batches(piece.rows):
+                    check_room(self._store.engine)
                     self._store.add_blocks(generation.id, rows)
                     self._live.put(rows)
         self._live.complete()

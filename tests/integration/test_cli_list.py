@@ -17,6 +17,7 @@ from callguard.cli import cli
 from callguard.config import RedisSettings, SqlSettings
 from callguard.errors import SqlError
 from callguard.journal.writer import JournalWriter
+from callguard.lists import room
 from callguard.lists.cache import ListCache
 from callguard.lists.connection import connect
 from callguard.lists.importlock import import_lock
@@ -228,9 +229,37 @@ def test_a_file_with_removals_never_replaces_a_list(changing: Run, write: Write)
     refused(changing("list", "import", "us", file, "--mode", "replace", "--yes"), "--mode change")
 
 
+def test_a_file_that_says_what_it_adds_never_removes_it(
+    changing: Run, write: Write, engine: sa.Engine, redis_settings: RedisSettings
+) -> None:
+    file = write("2026-11-02.csv", f"A,{ONE}")
+    told = changing("list", "import", "us", file, "--mode", "remove", "--yes", "--shrink", "50")
+    refused(told, "says itself", "change")
+    assert listed(engine, redis_settings) == {ONE, TWO}
+
+
 @pytest.mark.parametrize("mode", ["remove", "change"])
 def test_what_was_never_imported_cannot_be_changed(us: Run, write: Write, mode: str) -> None:
     refused(us("list", "import", "us", write("a", ONE), "--mode", mode, "--yes"), "nothing was imported")
+
+
+def test_no_import_takes_the_room_that_decisions_need(
+    us: Run,
+    write: Write,
+    engine: sa.Engine,
+    redis_settings: RedisSettings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    if engine.dialect.name != "sqlite":
+        pytest.skip("PostgreSQL's disk is its server's")
+    done(us("list", "import", "us", write("a", ONE), "--yes"))
+    monkeypatch.setattr(room, "RESERVE", 1 << 62)  # more than any disk has
+    result = us("list", "import", "us", write("b", ONE, TWO), "--yes")
+    assert (result.exit_code, "MiB are free on the database's disk" in result.stderr) == (4, True)
+    assert listed(engine, redis_settings) == {ONE}
+    assert len(contents(engine)) == 1
+    done(us("add", ONE))
+    done(us("list", "drop", "us", "--yes"))
 
 
 def test_the_same_file_again_is_refused(us: Run, write: Write) -> None:
