@@ -128,6 +128,25 @@ def test_rejected_rows_are_told_with_line_and_reason_and_can_be_imported_when_co
 
 
 @pytest.mark.parametrize(
+    ("content", "options"),
+    [
+        ("201555012x\n2015550124\n", ()),
+        ("201555012x\n2015550124,7,30\n", ("--format", "livevox")),
+        ("2015550124,7,30\n201555012x\n", ("--format", "livevox")),
+        ("ani,201555012x\nbudi,2015550124\n", ("--column", "number=2")),
+    ],
+)
+def test_rejected_rows_of_a_file_without_a_header_can_be_imported_when_corrected(
+    content: str, options: tuple[str, ...], run: Run, engine: sa.Engine, tmp_path: Path
+) -> None:
+    assert imported(run, written(tmp_path, content), *options)["rejected"] == 1
+    rejected = tmp_path / "dnc.csv.rejected.csv"
+    rejected.write_text(rejected.read_text().replace(",201555012x", ",2015550123"))
+    assert imported(run, rejected)["added"] == 1
+    assert {number for number, *_ in listed(engine)} == {"+12015550123", "+12015550124"}
+
+
+@pytest.mark.parametrize(
     ("content", "told"),
     [
         ('number\n2015550123\n"2015550124\n', "line 3"),

@@ -8,7 +8,14 @@ from pathlib import Path
 from callguard.errors import InputError
 from callguard.lists.bulk import Spool
 from callguard.lists.entryfiles.checked import Checker, Defaults
-from callguard.lists.entryfiles.columns import Columns, Role, is_header, with_header, without_header
+from callguard.lists.entryfiles.columns import (
+    Columns,
+    Role,
+    header_of,
+    is_header,
+    with_header,
+    without_header,
+)
 from callguard.lists.entryfiles.records import Record, open_entries
 from callguard.lists.entryfiles.rejected import Rejected
 from callguard.lists.entrynumbers import EntryNumbers
@@ -58,6 +65,8 @@ def check_file(
                 rejected.header = first.cells
             else:
                 columns = without_header(len(first.cells), reading.layout, reading.chosen)
+                rejected.header = header_of(columns, len(first.cells))
+                rejected.width = len(rejected.header)
         except InputError as error:
             where = f"{path.name}: {error.where}" if error.where else path.name
             raise InputError(error.what, where=where, allowed=error.allowed) from error

@@ -149,6 +149,13 @@ def without_header(width: int, layout: str | None, chosen: Mapping[Role, Sequenc
     return _columns({role: [at] for at, role in enumerate(roles)}, [])
 
 
+def header_of(columns: Columns, width: int) -> list[str]:
+    """A header for a file without one, `width` columns wide or more, by which with_header finds the same."""
+    names = dict.fromkeys(columns.numbers, str(Role.NUMBER))
+    names |= {at: str(role) for role, at in columns.of.items()}
+    return [names.get(at, f"column_{at + 1}") for at in range(max(width, *(at + 1 for at in names)))]
+
+
 def _columns(found: Mapping[Role, Sequence[int]], cells: Sequence[str]) -> Columns:
     numbers = tuple(found.get(Role.NUMBER, ()))
     if not numbers:

@@ -33,6 +33,8 @@ class Rejected:
         self.first: list[tuple[int, str]] = []
         """Line and reason."""
         self.header: Sequence[str] = ()
+        self.width = 0
+        """Columns that a row may have too few of: it gets the rest, empty."""
         self._part = beside(path, f".{secrets.token_hex(4)}.part")
         self._file: TextIO | None = None
 
@@ -45,7 +47,8 @@ class Rejected:
             if self._file is None:
                 self._file = self._opened()
                 self._write([*_OURS, *self.header])
-            self._write([str(record.line), why, *record.cells])
+            missing = [""] * (self.width - len(record.cells))
+            self._write([str(record.line), why, *record.cells, *missing])
         except OSError as error:
             raise self._failed(error) from error
 
