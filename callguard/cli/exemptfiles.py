@@ -51,8 +51,9 @@ def import_(
 
     A row needs number, kind (or --kind), evidence and starts_at. One without evidence, with a time that
     cannot be read, that ends before it starts, that has ended, or that the rules forbid, is refused: it goes
-    to FILE.rejected.csv with its line and the reason. What is there already is not added twice. All is in
-    force when the command returns.
+    to FILE.rejected.csv with its line and the reason. The others are added, and the exit code is 0; it is 2
+    where no row can be used. --json counts both. What is there already is not added twice. All is in force
+    when the command returns.
 
     \b
     Example:

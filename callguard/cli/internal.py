@@ -75,8 +75,13 @@ def import_internal(
     FILE is CSV, one number a line, or JSON lines: an export of VICIdial, Genesys Cloud, LiveVox, or of
     callguard itself. The whole file is checked first. A row with a number, a date or a text that cannot be
     read is refused, and so is one that has expired or was removed: it goes to FILE.rejected.csv with its
-    line and the reason. An entry that is in force already is not added twice, so an import that was stopped
-    is completed by running it again. All is in force when the command returns.
+    line and the reason, and may be imported again once corrected. The others are imported, and the exit code
+    is 0; it is 2 where no row can be used. --json counts both. An entry that is in force already is not
+    added twice, so an import that was stopped is completed by running it again. All is in force when the
+    command returns.
+
+    What a spreadsheet puts around a number ('..., ="...", .0) does not count. A time has its zone
+    (2027-01-31T17:00+07:00); a day (2027-01-31) means its end, local time.
 
     \b
     Example:

@@ -94,6 +94,9 @@ def import_(
     time leaves it as it is. A new list that is much smaller than that of now is refused. The one before is
     kept: see `callguard list rollback`.
 
+    Lines that cannot be used are counted, shown, and written to a file; up to --rejects they stop nothing,
+    and the exit code is 0.
+
     A list of full files takes change files, too, with --mapping: its TOML says how they are, and with
     [action] what is added and removed.
 
