@@ -272,4 +272,7 @@ def check_text(field: str, text: str, *, longest: int = LONGEST_TEXT, required: 
         raise InputError(f"{len(text)} characters", where=field, allowed=f"up to {longest} characters")
     # isprintable is false for control and format characters, line breaks, and lone surrogates.
     if not text.isprintable():
+        if any("\udc80" <= char <= "\udcff" for char in text):
+            # What Python makes of bytes that it cannot decode: Windows-1252 in most cases.
+            raise InputError("bytes that are not UTF-8", where=field, allowed="text in UTF-8")
         raise InputError("a character that cannot be printed", where=field, allowed="one line of text")

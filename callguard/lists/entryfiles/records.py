@@ -47,8 +47,13 @@ class EntryFile:
         self._raw = raw
         start = raw.peek(LONGEST_LINE) if isinstance(raw, io.BufferedReader) else b""
         if start.startswith(_COMPRESSED):
-            raise InputError("a compressed file", where=name, allowed="the file that was compressed")
+            what = "a compressed file, or one of a spreadsheet"
+            raise InputError(what, where=name, allowed="the text that was compressed, or an export as CSV")
         encoding = next((known for mark, known in _MARKS if start.startswith(mark)), "utf-8")
+        if encoding.startswith("utf-8") and b"\0" in start:
+            raise InputError(
+                "no text, or UTF-16 without its mark", where=name, allowed="a text file in UTF-8"
+            )
         # Bytes that are no UTF-8 do no harm where nothing is read from them; elsewhere they are refused.
         errors = "surrogateescape" if encoding.startswith("utf-8") else "replace"
         self._text = io.TextIOWrapper(raw, encoding=encoding, errors=errors, newline="")

@@ -98,7 +98,7 @@ def test_an_expiry_is_exact_and_an_empty_one_is_none() -> None:
         ("number,added_at", "2015550123,yesterday", "not a time"),
         ("number,category", "2015550123,Do Not Call", "not a category"),
         ("number,reason", "2015550123,a\x1b[2J", "cannot be printed"),
-        ("number,reason", "2015550123,gr\udcfcn", "cannot be printed"),
+        ("number,reason", "2015550123,gr\udcfcn", "reason: bytes that are not UTF-8"),
         ("number,reason", "2015550123," + "x" * 501, "501 characters"),
         ("number,project", "2015550123," + "x" * 101, "101 characters"),
         ("number", "", "no digits"),

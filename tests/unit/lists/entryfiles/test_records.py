@@ -64,7 +64,9 @@ def test_the_apostrophe_of_a_spreadsheet_is_taken_off_and_every_other_one_is_lef
         (b'number,note\n+62811,"x"y\n', "line 2"),
         (b"number\n" + b"1" * (LONGEST_LINE + 1), "line 2"),
         (b"\x1f\x8b\x08\x00", "compressed"),
-        (b"PK\x03\x04", "compressed"),
+        (b"PK\x03\x04", "spreadsheet"),
+        ("number,note\n+62811,\n".encode("utf-16-le"), "UTF-16 without its mark"),
+        (b"\xd0\xcf\x11\xe0" + bytes(512), "no text"),
     ],
 )
 def test_what_could_hide_rows_refuses_the_whole_file(path: Path, content: bytes, told: str) -> None:
