@@ -244,7 +244,15 @@ def export(name: str) -> None:
 def formats() -> None:
     """Show the formats of files that are known.
 
-    For any other file, write a mapping and give it to `list create --mapping`.
+    For any other file, write a mapping, a TOML file, and give it to `list create --mapping`.
+
+    \b
+    A mapping of lines such as 7;201;5551234:
+      kind = "delimited"
+      delimiter = ";"
+      number = [2, 3]
+
+    All its keys are in config/mapping-example.toml.
 
     \b
     Example:

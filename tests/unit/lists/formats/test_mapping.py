@@ -1,5 +1,6 @@
 """A mapping is read as it is written, or refused by file and key; a layout survives being kept as JSON."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -7,9 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from callguard.errors import InputError
+from callguard.lists.formats import mapping
 from callguard.lists.formats.builtin import FORMATS
 from callguard.lists.formats.layout import Action, Field, Kind, Layout
 from callguard.lists.formats.mapping import load_layout
+from tests.unit.lists.formats.reading import read_bytes
+
+EXAMPLE = Path(__file__).parents[4] / "config/mapping-example.toml"
 
 
 def load(folder: Path, text: str) -> Layout:
@@ -141,3 +146,22 @@ def test_any_layout_can_be_kept(name: str, number: list[str | int], exact: bool,
 def test_what_is_no_kept_layout_is_refused(text: str) -> None:
     with pytest.raises(InputError, match="not a layout"):
         Layout.from_json(text)
+
+
+def test_the_example_reads_what_it_says_it_does(tmp_path: Path) -> None:
+    content = b"op;area;phone\nA;201;5551234\nd;201;5550000\nx;201;5550001\n"
+    found = read_bytes(tmp_path, content, load_layout(EXAMPLE))
+    assert (found.added, found.removed) == ([12015551234], [12015550000])
+    assert list(found.reasons) == [4]
+
+
+def test_the_example_shows_every_key_and_what_is_turned_off_in_it_may_be_turned_on(tmp_path: Path) -> None:
+    text = EXAMPLE.read_text()
+    keys = set(re.findall(r"^#?(\w+) = ", text, re.MULTILINE))
+    assert {*mapping._KEYS, "column", "add", "remove"} == keys | {"action"}
+    for line in ("international", "region", "encoding", "exact", "alone", "description"):
+        load(tmp_path, re.sub(rf"^#{line} = ", f"{line} = ", text, flags=re.MULTILINE))
+    fixed = re.sub(r"^#(number|width) = ", r"\1 = ", text.partition("[action]")[0], flags=re.MULTILINE)
+    fixed = fixed.replace('"delimited"', '"fixed"').replace("header = true", "")
+    layout = load(tmp_path, fixed.replace('number = ["area", "phone"]', ""))
+    assert (layout.number, layout.width) == ((Field(1, 5), Field(6, 7)), 12)
