@@ -4,6 +4,7 @@ import csv
 import io
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 
@@ -25,6 +26,7 @@ _ROWS = 20_000
 """Rows at a time: as objects, they take some hundred bytes each."""
 
 _LINE_END = re.compile(rb"\r\n|\n|\r")
+_BREAK = re.compile("[\r\n]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,8 @@ class _Row:
     line: int
     cells: list[str]
     """Of a line that is not delimited, itself."""
+    is_long: bool = False
+    """Whether quotes hold several lines together."""
 
     @property
     def is_blank(self) -> bool:
@@ -156,6 +160,8 @@ class RowParser:
         for row in rows:
             if row.is_blank:
                 continue
+            if row.is_long:
+                self._check_hidden(row, places)
             try:
                 text = self._number(row, places)
                 add = self._adds(row, places)
@@ -169,6 +175,18 @@ class RowParser:
             texts, lambda index, why: rejects.add(read[index].line, self._shown(read[index]), why)
         )
         return read, numbers, adds
+
+    def _check_hidden(self, row: _Row, places: Places) -> None:
+        """Refuse a row of several lines if one of the later ones is a row of its own: a quote that should not
+        be there holds them together, and their numbers would be lost unseen."""
+        for hidden in _BREAK.split(self._shown(row))[1:]:
+            with suppress(Unread):
+                self._written.one(self._number(_Row(row.line, hidden.split(self._layout.delimiter)), places))
+                raise InputError(
+                    "quotes that hold several lines with numbers together",
+                    where=str(row.line),
+                    allowed="quotes in pairs around one text",
+                )
 
     # --- one line -----------------------------------------------------------------------------------------
 
@@ -196,16 +214,20 @@ class RowParser:
                 text = line.rstrip("\r\n")
                 yield _Row(lines.count, [text])
             return
-        rows = csv.reader(lines, delimiter=self._layout.delimiter)
+        rows = csv.reader(lines, delimiter=self._layout.delimiter, strict=True)
         while True:
             first = lines.count + 1
             try:
                 cells = next(rows)
             except StopIteration:
                 return
-            except csv.Error as error:  # a field above the module's limit of 131,072 characters
-                raise TooLong from error
-            yield _Row(first, cells)
+            except csv.Error as error:
+                if "limit" in str(error):  # the module's, of 131,072 characters in a field
+                    raise TooLong from error
+                raise InputError(
+                    "a quote within a text", where=str(first), allowed="quotes around a text, twice within it"
+                ) from error
+            yield _Row(first, cells, lines.count > first)
 
     def _number(self, row: _Row, places: Places) -> str:
         """The text of the number. Raises Unread."""

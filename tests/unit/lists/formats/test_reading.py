@@ -340,6 +340,29 @@ def test_a_quote_without_end_is_refused_not_swallowed(tmp_path: Path, count: int
         read_bytes(tmp_path, content, "csv")
 
 
+@pytest.mark.parametrize(
+    ("layout", "rows"),
+    [
+        ("csv", b'2015550002,"b\n2015550003,c\n2015550004,"d\n'),
+        ("csv", b'2015550002,"b\n2015550003,c\n2015550004,d"\n'),
+        ("csv", b'2015550002,"b\r2015550003,c\r2015550004,d"\n'),
+        ("csv", b'"2015550002\n2015550003",c\n'),
+        ("csv", b'2015550002,"b"x"\n2015550003,"\n'),
+        ("us-text", b'201,"5550002\n201,5550003\n201,5550004"\n'),
+        (CHANGES, b'op;area;phone\nA;201;5550002;"x\nA;201;5550003;x\nA;201;5550004;x"\n'),
+    ],
+)
+def test_a_stray_quote_hides_no_numbers(tmp_path: Path, layout: Layout | str, rows: bytes) -> None:
+    with pytest.raises(InputError, match="quote") as refused:
+        read_bytes(tmp_path, rows, layout)
+    assert str(refused.value.where).startswith(f"{tmp_path / 'list.txt'}:")
+
+
+def test_a_note_of_several_lines_hides_nothing_and_a_quote_within_a_word_is_none(tmp_path: Path) -> None:
+    content = b'2015550001,"asked\r\nby ""phone"""\n2015550002,5" pipe\n2015550003,5" pipe\n'
+    assert read_bytes(tmp_path, content, "csv").added == [12015550001, 12015550002, 12015550003]
+
+
 # --- dates ------------------------------------------------------------------------------------------------
 
 
