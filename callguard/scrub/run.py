@@ -107,6 +107,7 @@ def scrub(
         outputs.write(clean=mark, refused=mark)
         work = _Work(layout, reader, verdicts)
         counts = _through(_pieces(file, beginning[len(mark) :], layout, source), work, outputs, progress)
+        file.check_unchanged()
     outputs.finish()
     reasons: Counter[str] = Counter()
     for outcome, count in counts.items():

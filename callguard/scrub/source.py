@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Self
 
 from callguard.errors import InputError
+from callguard.lists.unchanged import Unchanged
 
 _PATIENCE = 0.5
 """Seconds."""
@@ -27,6 +28,7 @@ class Leads:
         with self._named():
             self._file = source.open("rb", buffering=0)
             self._waits = not stat.S_ISREG(source.stat().st_mode)
+            self._unchanged = None if self._waits else Unchanged(self._file.fileno(), str(source))
 
     def __enter__(self) -> Self:
         return self
@@ -47,6 +49,11 @@ class Leads:
             parts.append(part)
             missing -= len(part)
         return b"".join(parts)
+
+    def check_unchanged(self) -> None:
+        """Raises InputError if somebody wrote to the file since it was opened; not of a pipe."""
+        if self._unchanged is not None:
+            self._unchanged.check()
 
     def _wait(self) -> None:
         # Read at once, a pipe that nobody writes to could hold a Ctrl-C that came a moment before.

@@ -564,6 +564,21 @@ def test_the_input_is_never_an_output(option: str, run: Run, files: Files, tmp_p
     assert run(b"081255550100\n", option, str(tmp_path / "hard.csv"), "--force").exit_code == 2
 
 
+def test_leads_that_are_written_to_meanwhile_are_refused(files: Files, engine: sa.Engine) -> None:
+    files.leads.write_text("081255550100\n081255550101\n")
+
+    def verdicts() -> Verdicts:
+        with files.leads.open("a") as export:
+            export.write("081255550102\n")
+        return Verdicts(load(engine, project=None, at=AT), rules(), at=AT, project=None, purpose="marketing")
+
+    outputs = Outputs(files.leads, files.clean, files.refused, force=False)
+    with outputs, pytest.raises(InputError, match=r"leads\.csv: it was changed while it was read"):
+        scrub(files.leads, outputs, LeadReader(NumberSettings(region="ID")), verdicts, wanted=Wanted())
+    assert not files.clean.exists()
+    assert not files.refused.exists()
+
+
 def test_one_file_cannot_be_both_outputs(run: Run, files: Files) -> None:
     assert run(b"081255550100\n", "--refused", str(files.clean)).exit_code == 2
     assert not files.clean.exists()

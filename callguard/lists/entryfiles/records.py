@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from callguard.errors import InputError
+from callguard.lists.unchanged import Unchanged
 
 LONGEST_LINE = 64 * 1024
 """Characters."""
@@ -133,18 +134,20 @@ class EntryFile:
 
 @contextmanager
 def open_entries(path: Path, *, delimiter: str | None = None) -> Iterator[EntryFile]:
-    """Open a file of entries. Raises InputError, naming it."""
+    """Open a file of entries. Raises InputError, naming it; also at the end, if it has changed meanwhile."""
     try:
         raw = path.open("rb")
     except OSError as error:
         raise InputError(f"cannot be read: {error.strerror}", where=str(path)) from error
     with raw:
+        unchanged = Unchanged(raw.fileno(), path.name)
         try:
             yield EntryFile(raw, path.name, delimiter)
         except OSError as error:
             if error.filename is None:
                 raise InputError(f"cannot be read: {error.strerror}", where=str(path)) from error
             raise
+        unchanged.check()
 
 
 def _chained(first: str, rest: Iterator[str]) -> Iterator[str]:

@@ -18,6 +18,7 @@ from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 from isal import igzip, isal_zlib
 
 from callguard.errors import InputError
+from callguard.lists.unchanged import Unchanged
 
 PIECE = 4 << 20
 """Bytes at a time."""
@@ -81,8 +82,8 @@ class Source:
         except (OSError, ValueError) as error:  # ValueError: a NUL in the name
             why = error.strerror if isinstance(error, OSError) else str(error)
             raise InputError(f"cannot be read: {why}", where=str(path), allowed="a readable file") from error
-        self._state = os.fstat(self._file.fileno())
-        self.size: int = self._state.st_size
+        self._unchanged = Unchanged(self._file.fileno(), str(path))
+        self.size: int = os.fstat(self._file.fileno()).st_size
 
     @property
     def done(self) -> int:
@@ -94,13 +95,8 @@ class Source:
         return os.pread(self._file.fileno(), most, place)
 
     def check_unchanged(self) -> None:
-        """Raises InputError if somebody wrote to the file since it was opened: half of what was read may be
-        of the file before, or the rest of it was still on its way."""
-        now = os.fstat(self._file.fileno())
-        if (now.st_size, now.st_mtime_ns) != (self._state.st_size, self._state.st_mtime_ns):
-            raise InputError(
-                "it was changed while it was read", where=str(self._path), allowed="a file that is complete"
-            )
+        """Raises InputError if somebody wrote to the file since it was opened."""
+        self._unchanged.check()
 
     def close(self) -> None:
         self._file.close()

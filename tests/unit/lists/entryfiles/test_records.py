@@ -80,6 +80,19 @@ def test_a_record_over_several_lines_is_refused_with_its_first_line(path: Path) 
     assert [(line, bool(why)) for line, _, why in records] == [(1, False), (2, True), (4, False)]
 
 
+def test_a_file_that_is_written_to_while_it_is_read_is_refused(path: Path) -> None:
+    path.write_text("number\n+62811\n+6281")
+
+    def read_too_early() -> None:
+        with open_entries(path) as file:
+            assert len(list(file.records())) == 3
+            with path.open("a") as export:
+                export.write("2\n")
+
+    with pytest.raises(InputError, match=r"dnc\.csv: it was changed while it was read"):
+        read_too_early()
+
+
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"missing\.csv"), open_entries(tmp_path / "missing.csv"):
         pass
