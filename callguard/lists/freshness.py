@@ -40,6 +40,9 @@ class Freshness:
         allowed = "" if self.allowed_days is None else f", {_days(self.allowed_days)} allowed"
         if self.days is None:
             return f"of no known day{allowed}"
+        if self.days < 0:
+            # Tomorrow's, from where it is tomorrow already.
+            return f"of a day to come{allowed}"
         return f"{_days(self.days)} old{allowed}"
 
 

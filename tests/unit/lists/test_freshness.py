@@ -35,6 +35,7 @@ def test_freshness_is_what_screening_goes_by(day: date | None, allowed: int | No
         (date(2026, 10, 21), 31, True, State.FRESH, "31 days old, 31 days allowed"),
         (date(2026, 10, 20), 31, True, State.STALE, "32 days old, 31 days allowed"),
         (date(2026, 11, 20), None, True, State.FRESH, "1 day old"),
+        (date(2026, 11, 22), 31, True, State.FRESH, "of a day to come, 31 days allowed"),
         (None, 31, True, State.UNDATED, "of no known day, 31 days allowed"),
         (None, None, True, State.FRESH, "of no known day"),
         (None, None, False, State.EMPTY, "never imported"),

@@ -77,6 +77,21 @@ def test_a_line_that_is_no_number_of_the_list_is_rejected_with_its_reason(
     assert found.reasons == {3: why}
 
 
+def test_of_one_to_twenty_digits_only_whole_numbers_are_read(tmp_path: Path) -> None:
+    digits = "20155512345678901234"
+    found = read_bytes(tmp_path, "\n".join(digits[:length] for length in range(1, 21)).encode(), "lines")
+    assert found.added == [12015551234]
+    assert sorted(found.reasons) == [length for length in range(1, 21) if length != 10]
+    assert all(found.reasons.values())
+
+
+@pytest.mark.parametrize("layout", ["us-text", "lines", "csv"])
+def test_a_header_where_none_belongs_is_a_rejected_line(tmp_path: Path, layout: str) -> None:
+    content = b"\xef\xbb\xbfArea Code,Phone Number\r\n2015551234\r\n"
+    found = read_bytes(tmp_path, content, layout)
+    assert (found.added, list(found.reasons)) == ([12015551234], [1])
+
+
 @pytest.mark.parametrize(
     "text",
     [
