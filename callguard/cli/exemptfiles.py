@@ -55,6 +55,9 @@ def import_(
     where no row can be used. --json counts both. What is there already is not added twice. All is in force
     when the command returns.
 
+    Other columns are passed over, but one that would narrow an exemption, such as expiry or campaign, refuses
+    the whole file until it has the name that the export gives it.
+
     \b
     Example:
       callguard exempt import consents.csv --kind consent --project bank

@@ -25,6 +25,7 @@ pytestmark = pytest.mark.integration
 
 NUMBER, OTHER = "+6281255550100", "+6281255550101"
 HEADER = ",".join(EXEMPTION_COLUMNS)
+NEEDED = "number,kind,evidence,starts_at"
 
 Run = Callable[..., Result]
 
@@ -307,6 +308,10 @@ def test_a_number_that_a_spreadsheet_made_a_decimal_exempts_nobody_else(
         ("number,kind\n", "no column evidence"),
         ("number,evidence,starts_at\n", "no column kind"),
         ("number,number,kind,evidence,starts_at\n", "two columns number"),
+        (f"{NEEDED},Expiry Date\n{NUMBER},consent,ticked,2026-01-01,2026-02-01\n", "allowed: expires_at, if"),
+        (f"{NEEDED},valid_until\n{NUMBER},consent,ticked,2026-01-01,2026-02-01\n", "expires_at or ended_at"),
+        (f"{NEEDED},campaign_id\n{NUMBER},consent,ticked,2026-01-01,7\n", "allowed: project, if"),
+        (f"{NEEDED},purpose\n{NUMBER},consent,ticked,2026-01-01,survey\n", "allowed: purposes, if"),
         (f"{HEADER}\n", "no row that can be used"),
     ],
 )

@@ -111,7 +111,7 @@ class Columns:
 def is_header(cells: Sequence[str], chosen: Mapping[Role, Sequence[str]]) -> bool:
     """Tell whether a file's first row names its columns."""
     wanted = {_word(name) for names in chosen.values() for name in names if not name.isdecimal()}
-    return any(_role(cell) is not None or _word(cell) in wanted for cell in cells)
+    return any(role_of(cell) is not None or _word(cell) in wanted for cell in cells)
 
 
 def with_header(cells: Sequence[str], chosen: Mapping[Role, Sequence[str]]) -> Columns:
@@ -119,7 +119,7 @@ def with_header(cells: Sequence[str], chosen: Mapping[Role, Sequence[str]]) -> C
     found: dict[Role, list[int]] = {role: _positions(role, names, cells) for role, names in chosen.items()}
     taken = {at for places in found.values() for at in places}
     for at, cell in enumerate(cells):
-        role = _role(cell)
+        role = role_of(cell)
         if role is not None and role not in chosen and at not in taken:
             found.setdefault(role, []).append(at)
     return _columns(found, cells)
@@ -187,7 +187,8 @@ def _positions(role: Role, names: Sequence[str], cells: Sequence[str]) -> list[i
     return found
 
 
-def _role(cell: str) -> Role | None:
+def role_of(cell: str) -> Role | None:
+    """What a column says, by its header; None if the word is not known."""
     word = _word(cell)
     if role := _ROLE_OF.get(word):
         return role

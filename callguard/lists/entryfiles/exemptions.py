@@ -14,6 +14,7 @@ from callguard.database import from_microseconds, microseconds
 from callguard.errors import InputError
 from callguard.lists.bulk import Spool
 from callguard.lists.entryfiles.checked import Row
+from callguard.lists.entryfiles.columns import Role, role_of
 from callguard.lists.entryfiles.export import EXEMPTION_COLUMNS
 from callguard.lists.entryfiles.instants import instant, start_of
 from callguard.lists.entryfiles.records import Record, open_entries
@@ -25,6 +26,15 @@ from callguard.lists.spreadsheet import as_meant
 from callguard.screening.model import ExemptionKind
 
 _NEEDED = ("number", "evidence", "starts_at")
+_NARROWING = {
+    Role.PROJECT: "project",
+    Role.PURPOSES: "purposes",
+    Role.EXPIRES_AT: "expires_at",
+    Role.DAYS: "expires_at",
+    Role.REMOVED_AT: "ended_at",
+}
+"""What would exempt more people or calls, and for longer, if a column that says it were passed over."""
+_ENDING = frozenset({"valid_until", "until", "ends_at", "end_date", "ended", "withdrawn_at", "revoked_at"})
 _ONCE = {"": False, "no": False, "yes": True}
 _ROWS_A_STEP = 1000
 
@@ -88,7 +98,22 @@ def _columns(path: Path, names: Sequence[str], reading: ExemptionReading) -> Map
         raise InputError(
             what, where=f"{path.name}: line 1", allowed="a header of " + ", ".join(EXEMPTION_COLUMNS)
         )
+    for name in names:
+        if name not in EXEMPTION_COLUMNS and (meant := _meant(name)):
+            raise InputError(
+                f"a column {name[:40]!a}, without which more would be exempt",
+                where=f"{path.name}: line 1",
+                allowed=f"{meant}, if that is what it says, or a file without it",
+            )
     return {name: at for at, name in enumerate(names) if name in EXEMPTION_COLUMNS}
+
+
+def _meant(name: str) -> str | None:
+    """The column of ours that a narrowing one may stand for."""
+    if name.replace(" ", "_") in _ENDING:
+        return "expires_at or ended_at"
+    role = role_of(name)
+    return _NARROWING.get(role) if role else None
 
 
 class ExemptionChecker:
