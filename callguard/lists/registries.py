@@ -312,7 +312,7 @@ class RegistryStore(BlockStore):
     def drop(self, registry: int, *, by: str) -> None:
         """Give a list up: calls are no longer checked against it. Its history stays.
 
-        Raises InputError if it was dropped already.
+        The caller alone imports this list (importlock). Raises InputError if it was dropped already.
         """
         at = datetime.now(UTC)
         with ordered_write(self.engine) as connection:
@@ -323,16 +323,20 @@ class RegistryStore(BlockStore):
             )
             if dropped.rowcount != 1:
                 raise InputError("somebody else dropped it already", where="list")
-            connection.execute(
-                generations.update()
-                .where(generations.c.registry == registry, generations.c.state == "ready")
-                .values(state="retired")
-            )
+            own = generations.update().where(generations.c.registry == registry)
+            connection.execute(own.where(generations.c.state == "ready").values(state="retired"))
+            # Its importer died.
+            dead = own.where(generations.c.state == "loading")
+            connection.execute(dead.values(state="failed", ended_at=at))
             _log(connection, Action.DROP, registry, None, at=at, who=by)
 
     def doomed(self, registry: int) -> tuple[int, ...]:
-        """The contents of a list that have blocks, though no generation that is loading or ready has them."""
-        of_list = sa.select(generations.c.content).where(generations.c.registry == registry).distinct()
+        """The contents of a list, and of those that were dropped, that have blocks, though no generation that
+        is loading or ready has them."""
+        # Who drops a list may die before its blocks are gone, and nobody imports into it again.
+        dropped = sa.select(registries.c.id).where(registries.c.dropped_at.is_not(None))
+        chosen = (generations.c.registry == registry) | generations.c.registry.in_(dropped)
+        of_list = sa.select(generations.c.content).where(chosen).distinct()
         needed = of_list.where(generations.c.state.in_(["loading", "ready"]))
         has_blocks = sa.exists().where(blocks.c.content == generations.c.content)
         statement = of_list.where(generations.c.content.not_in(needed), has_blocks)

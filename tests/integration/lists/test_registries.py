@@ -188,6 +188,20 @@ def test_a_dropped_list_is_gone_its_name_is_free_and_its_history_stays(
     ]
 
 
+def test_what_a_drop_that_was_killed_has_left_goes_with_the_next_import_of_any_list(
+    registry_store: RegistryStore,
+) -> None:
+    us, uk = created(registry_store), created(registry_store, "uk")
+    first = loaded(registry_store, us, 12125550100)
+    dead = begun(registry_store, us)
+    registry_store.add_blocks(dead, [(5, b"\1\1\0")])
+    kept = loaded(registry_store, uk, 12125550100)
+    registry_store.drop(us.id, by="ani")
+    assert registry_store.doomed(uk.id) == (first, dead)
+    assert [one.state for one in registry_store.history(us.id)] == ["failed", "retired"]
+    assert contents(registry_store, kept)
+
+
 def test_chunks_give_every_block_of_a_part_once_and_in_order(registry_store: RegistryStore) -> None:
     us = created(registry_store)
     generation = begun(registry_store, us)
