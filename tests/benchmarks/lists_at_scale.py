@@ -7,8 +7,8 @@ set of +E164 that people use today, where it fits the time (--set-up-to).
 
 A second table is about the longest look-ups of that replacement. Of the longest,
 "no core" is how long it waited for one, which is the scheduler's doing; "most ran" is the longest that any
-look-up had Redis or the prober at work, which is all that the import can do to it; and "busy" is the same,
-for as long, beside a process that keeps the cores busy (busy.py) instead of the import.
+look-up had Redis or the prober at work, which is all that the import can do to it. "busy" is the same, for
+as long, beside a process that keeps the cores busy (busy.py) instead of the import; "alone", beside nothing.
 
     python -m tests.benchmarks.lists_at_scale [--sizes 1M,10M] [--kinds us,indonesia] [--set-up-to 10M]
                                               [--postgresql]
@@ -45,11 +45,13 @@ COLUMNS = (
     *("numbers", "file MB", "Redis B/number", "SQL B/number", "file to live s", "replaced s", "importer MiB"),
     *("switch ms", "look-up p50 ms", "p99", "longest", "wrong", "rebuild s", "SET B/number", "SET load s"),
 )
-OF_LOOK_UPS = ("look-ups", "over 2 ms", "longest ms", "no core ms", "most ran ms")
+OF_LOOK_UPS = ("look-ups", "over 5 ms", "longest ms", "no core ms", "most ran ms")
 LOOKED_COLUMNS = (
     *(*OF_LOOK_UPS, "near switch ms", "longest command ms", "longest script near switch ms"),
-    *(f"busy: {column}" for column in OF_LOOK_UPS),
+    *(f"{beside}: {column}" for beside in ("busy", "alone") for column in OF_LOOK_UPS),
 )
+STALL_MS = 5
+"""A look-up that takes longer is a stall."""
 MEBIBYTE = 1 << 20
 BULK_NICENESS = "10"
 """That of imports."""
@@ -183,6 +185,8 @@ class Replaced:
     commands: list[Command]
     busy: Looked
     """For as long beside a busy process instead."""
+    alone: Looked
+    """For as long beside nothing."""
 
     def switch(self) -> float:
         """Milliseconds that the longest script held Redis within a second of the switch."""
@@ -193,16 +197,20 @@ class Replaced:
 
 def replace(site: Site, case: Case, file: Path) -> Replaced:
     """Import a file over the list, with look-ups all the while."""
+
+    def look(seconds: float) -> Looked:
+        lookups = Lookups(site, case)
+        time.sleep(seconds)
+        return lookups.stop()
+
     lookups = Lookups(site, case)
     with site.redis.client() as client:
         log_slow_commands(client)
         ended = site.run("list", "import", LIST, str(file), "--yes")
         looked, commands = lookups.stop(), slow_commands(client)
     with busy_cores():
-        lookups = Lookups(site, case)
-        time.sleep(ended.seconds)
-        busy = lookups.stop()
-    return Replaced(ended, looked, commands, busy)
+        busy = look(ended.seconds)
+    return Replaced(ended, looked, commands, busy, alone=look(ended.seconds))
 
 
 def plain_set(case: Case, folder: Path) -> tuple[float, float]:
@@ -273,13 +281,15 @@ def looked_row(replaced: Replaced) -> list[str]:
         f"{max((command.milliseconds for command in replaced.commands), default=0):.2f}",
         f"{replaced.switch():.2f}",
         *of_look_ups(replaced.busy),
+        *of_look_ups(replaced.alone),
     ]
 
 
 def of_look_ups(looked: Looked) -> list[str]:
     waited = max(looked.slow, key=lambda slow: slow.taken).waited if looked.slow else 0
     times = (looked.longest, waited, looked.most_ran)
-    return [f"{looked.asked:,}", f"{len(looked.slow)}", *(f"{each:.2f}" for each in times)]
+    stalls = sum(slow.taken > STALL_MS for slow in looked.slow)
+    return [f"{looked.asked:,}", f"{stalls}", *(f"{each:.2f}" for each in times)]
 
 
 def sizes(text: str) -> list[int]:
