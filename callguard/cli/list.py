@@ -1,34 +1,31 @@
-"""`callguard list`: registry lists, their generations, and files of lists. Import is in listimport.py, set in
-listset.py."""
+"""`callguard list`: registry lists, made, rolled back and given up. Import is in listimport.py, set in
+listset.py; listshow.py shows them."""
 
 import importlib
-import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import click
 
-from callguard.cli import one_line, pass_settings
+from callguard.cli import pass_settings
 from callguard.cli.lists import open_lists, tell_reach, who_asks
 from callguard.config import Settings
 from callguard.errors import InputError
-from callguard.lists.freshness import Freshness, freshness
 from callguard.lists.importlock import import_lock
 from callguard.lists.livecopy import LiveCopy
 from callguard.lists.registries import Generation, Registry, RegistryStore
 from callguard.lists.registryrules import RESERVED, new_registry
 from callguard.lists.rollback import roll_back
 
-_ELSEWHERE = {"import": ("callguard.cli.listimport", "import_"), "set": ("callguard.cli.listset", "set_")}
+_ELSEWHERE = {
+    "history": ("callguard.cli.listshow", "history"),
+    "import": ("callguard.cli.listimport", "import_"),
+    "set": ("callguard.cli.listset", "set_"),
+    "show": ("callguard.cli.listshow", "show"),
+}
 """The commands of other modules, each with its module and what it is called there."""
-
-
-_SHOWN = 20
-"""Prefixes that `list show` shows of a list; JSON has them all."""
 
 
 class ListCommands(click.Group):
@@ -125,57 +122,6 @@ def create(
 
 
 @list_.command()
-@click.argument("name", required=False)
-@click.option("--json", "as_json", is_flag=True, help="JSON, for programs.")
-@pass_settings
-def show(settings: Settings, *, name: str | None, as_json: bool) -> None:
-    """Show the registry lists, or the list NAME: how many numbers, and how old.
-
-    \b
-    Example:
-      callguard list show
-      callguard list show us-national --json
-    """
-    with opened(settings) as store:
-        lists = store.all() if name is None else (named(store, name),)
-        rows = [_row(one, store.generation(one.generation) if one.generation else None) for one in lists]
-    if as_json:
-        click.echo(json.dumps(rows[0] if name is not None else rows))
-        return
-    if not rows:
-        click.echo("no registry lists: see `callguard list create --help`")
-    elif name is None:
-        columns = ("name", "jurisdiction", "kind", "numbers", "data_date", "age", "version")
-        _print_table(columns, rows)
-    else:
-        for key, value in rows[0].items():
-            click.echo(one_line(f"{key.replace('_', ' '):<17} {_text(value)}"))
-
-
-@list_.command()
-@click.argument("name")
-@click.option("--json", "as_json", is_flag=True, help="JSON, for programs.")
-@pass_settings
-def history(settings: Settings, *, name: str, as_json: bool) -> None:
-    """Show every import into the list NAME, newest first.
-
-    \b
-    Example:
-      callguard list history us-national
-    """
-    with opened(settings) as store:
-        registry = named(store, name)
-        rows = [_history_row(one, registry) for one in store.history(registry.id)]
-    if as_json:
-        click.echo(json.dumps(rows))
-    elif rows:
-        columns = ("version", "state", "mode", "file", "data_date", "who", "numbers", "added", "removed")
-        _print_table(columns, rows)
-    else:
-        click.echo(f"{name}: nothing was imported yet")
-
-
-@list_.command()
 @click.argument("name")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--by", metavar="WHO", help="Who does it. Default: the user of this command.")
@@ -209,7 +155,9 @@ def rollback(settings: Settings, *, name: str, yes: bool, by: str | None) -> Non
 @click.option("--by", metavar="WHO", help="Who does it. Default: the user of this command.")
 @pass_settings
 def drop(settings: Settings, *, name: str, yes: bool, by: str | None) -> None:
-    """Give the list NAME up: calls are no longer checked against it. Its history stays in the database.
+    """Give the list NAME up: calls are no longer checked against it.
+
+    `callguard list history NAME` still shows its imports.
 
     \b
     Example:
@@ -276,9 +224,14 @@ def named(store: RegistryStore, name: str) -> Registry:
     """The list of that name. Raises InputError if there is none."""
     found = store.find(name)
     if found is None:
-        known = ", ".join(one.name for one in store.all()[:20]) or "none yet: callguard list create"
-        raise InputError(f"there is no registry list {name[:40]!r}", where="name", allowed=known)
+        raise no_list(store, name)
     return found
+
+
+def no_list(store: RegistryStore, name: str) -> InputError:
+    """The error that there is no list of that name."""
+    known = ", ".join(one.name for one in store.all()[:20]) or "none yet: callguard list create"
+    return InputError(f"there is no registry list {name[:40]!r}", where="name", allowed=known)
 
 
 def ask(question: str, *, yes: bool) -> None:
@@ -315,83 +268,3 @@ def layout_json(format_name: str | None, mapping: Path | None) -> str:
     if layout is None:
         raise InputError("not a format", where="format", allowed=", ".join(FORMATS))
     return layout.to_json()
-
-
-def _row(registry: Registry, generation: Generation | None) -> dict[str, Any]:
-    age = _age(registry, generation)
-    return {
-        "name": registry.name,
-        "jurisdiction": registry.jurisdiction,
-        "kind": registry.kind,
-        "format": json.loads(registry.layout).get("name"),
-        "covers": [f"+{prefix}" for prefix in registry.coverage] or f"+{registry.calling_code}",
-        "numbers": generation.numbers if generation else 0,
-        "version": generation.version if generation else 0,
-        "data_date": generation.data_date.isoformat() if generation and generation.data_date else None,
-        "age": str(age),
-        "age_days": age.days,
-        "allowed_age_days": registry.allowed_age_days,
-        "freshness": str(age.state),
-        "file": generation.file if generation else None,
-        "imported_at": _instant(generation.ended_at) if generation else None,
-        "imported_by": generation.who if generation else None,
-        "block_size": generation.block_size if generation else None,
-        "blocks": generation.blocks if generation else 0,
-    }
-
-
-def _age(registry: Registry, generation: Generation | None) -> Freshness:
-    data_date = generation.data_date if generation else None
-    imported = generation is not None
-    return freshness(data_date, registry.allowed_age_days, datetime.now(UTC), imported=imported)
-
-
-def _history_row(one: Generation, registry: Registry) -> dict[str, Any]:
-    return {
-        "id": one.id,
-        "version": one.version or None,
-        "state": "in force" if one.id == registry.generation else one.state,
-        "mode": one.mode,
-        "file": one.file,
-        "digest": one.digest,
-        "data_date": one.data_date.isoformat() if one.data_date else None,
-        "begun_at": _instant(one.begun_at),
-        "ended_at": _instant(one.ended_at),
-        "who": one.who,
-        "numbers": one.numbers,
-        "added": one.added,
-        "removed": one.removed,
-        "rejected": one.rejected,
-    }
-
-
-def _instant(at: datetime | None) -> str | None:
-    return None if at is None else at.isoformat(timespec="seconds")
-
-
-def _text(value: object) -> str:
-    if isinstance(value, list):
-        more = f" and {len(value) - _SHOWN:,} more" if len(value) > _SHOWN else ""
-        return ", ".join(map(str, value[:_SHOWN])) + more
-    if isinstance(value, int):
-        return f"{value:,}"
-    return "-" if value is None else str(value)
-
-
-def _print_table(columns: tuple[str, ...], rows: list[dict[str, Any]]) -> None:
-    from rich.console import Console  # noqa: PLC0415 - only tables pay for it
-    from rich.table import Table  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
-
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=10_000)  # for a file or a pager: a line a row
-    table = Table(box=None, pad_edge=False)
-    for column in columns:
-        right = column in {"numbers", "added", "removed", "rejected", "version"}
-        table.add_column(
-            column.replace("_", " "), overflow="fold", no_wrap=right, justify="right" if right else "left"
-        )
-    for row in rows:
-        table.add_row(*(Text(one_line(_text(row[column]))) for column in columns))
-    console.print(table)

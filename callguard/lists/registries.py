@@ -129,19 +129,19 @@ class RegistryStore(BlockStore):
                 .returning(*registries.c)
             ).one()
             _log(connection, Action.CREATE, row.id, None, at=at, who=by)
-            return _registry(row)
+            return registry_of(row)
 
     def find(self, name: str) -> Registry | None:
         """The list of that name, unless it was dropped."""
         with snapshot(self.engine) as connection:
             row = connection.execute(_named(name)).first()
-        return None if row is None else _registry(row)
+        return None if row is None else registry_of(row)
 
     def all(self) -> tuple[Registry, ...]:
         """Every list that was not dropped, by name."""
         statement = sa.select(registries).where(registries.c.dropped_at.is_(None)).order_by(registries.c.name)
         with snapshot(self.engine) as connection:
-            return tuple(_registry(row) for row in connection.execute(statement))
+            return tuple(registry_of(row) for row in connection.execute(statement))
 
     def history(self, registry: int) -> tuple[Generation, ...]:
         """Every generation of a list, newest first."""
@@ -348,8 +348,10 @@ def _named(name: str) -> sa.Select[Any]:
     return sa.select(registries).where(registries.c.name == name, registries.c.dropped_at.is_(None))
 
 
-def _registry(row: sa.Row[Any]) -> Registry:
-    return Registry(**{**row._mapping, "coverage": tuple(json.loads(row.coverage))})
+def registry_of(row: sa.Row[Any]) -> Registry:
+    """The list that a row describes which has all columns of the table, and maybe others."""
+    values = {column.name: row._mapping[column.name] for column in registries.c}
+    return Registry(**{**values, "coverage": tuple(json.loads(row.coverage))})
 
 
 def _insert_generation(connection: sa.Connection, **values: Any) -> int:
