@@ -69,6 +69,9 @@ def scrub(
     passed over. What is not the number of a subscriber is refused as unreadable-number. What a spreadsheet
     puts around a number ('..., ="...", .0) does not count.
 
+    Quotes may hold several lines together. Such a row is refused as unreadable-number, too, if one of its
+    lines, taken alone, has another number in a checked column: a dialer may read line by line, and call it.
+
     A file with calling codes in a column of their own, row by row, is read by them: VICIdial's phone_code
     beside phone_number (62 and 0812... or 812..., 1 and 201...), or what --code-column names. A number with
     a + has its code already; a row without a code is read as --region says.

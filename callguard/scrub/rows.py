@@ -52,6 +52,8 @@ class Rows:
     """All delimiters between fields."""
     first_delimiters: Positions
     """For each row, the index in `delimiters` of its first one, or of the next row's if it has none."""
+    inner: Positions
+    """The last byte of every line end within a quoted field."""
 
     def __len__(self) -> int:
         return len(self.ends)
@@ -90,18 +92,21 @@ def split(data: Bytes, delimiter: int, *, at_end: bool) -> Rows:
     Raises EndlessRow.
     """
     quotes = np.flatnonzero(data == _QUOTE)
+    line_ends = _line_ends(data, at_end=at_end)
     inside, broken = _inside(data, quotes, delimiter, at_end=at_end), np.zeros(0, np.int64)
-    starts = _starts(data, inside, at_end=at_end)
+    starts = _starts(data, line_ends, inside, at_end=at_end)
     if len(quotes) and (inside is None or _longest(data, starts) > LONGEST_ROW):
         inside, broken = _inside_with_care(data, quotes, delimiter, at_end=at_end)
-        starts = _starts(data, inside, at_end=at_end)
+        starts = _starts(data, line_ends, inside, at_end=at_end)
     if _longest(data, starts) > LONGEST_ROW:
         lengths = np.diff(starts, append=len(data))
         raise EndlessRow(int(np.argmax(lengths > LONGEST_ROW)) + 1)
     used = data[: starts[-1]]
     is_delimiter = used == delimiter
+    inner = line_ends[:0]
     if inside is not None:
         is_delimiter &= inside[: len(used)] == 0
+        inner = line_ends[(inside[line_ends] != 0) & (line_ends < starts[-1])]
     delimiters = np.flatnonzero(is_delimiter)
     return Rows(
         data=used,
@@ -110,11 +115,11 @@ def split(data: Bytes, delimiter: int, *, at_end: bool) -> Rows:
         broken=np.isin(starts[:-1], broken),
         delimiters=delimiters,
         first_delimiters=np.searchsorted(delimiters, starts[:-1]),
+        inner=inner,
     )
 
 
-def _starts(data: Bytes, inside: Bytes | None, *, at_end: bool) -> Positions:
-    line_ends = _line_ends(data, at_end=at_end)
+def _starts(data: Bytes, line_ends: Positions, inside: Bytes | None, *, at_end: bool) -> Positions:
     if inside is not None:
         line_ends = line_ends[inside[line_ends] == 0]
     starts = np.concatenate((np.zeros(1, np.int64), line_ends + 1))

@@ -7,7 +7,7 @@ rows stay in their order.
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,12 +16,14 @@ from pathlib import Path
 import numpy as np
 
 from callguard.errors import InputError
+from callguard.lists.packing import Numbers
 from callguard.scrub.layout import BOM, Layout, find_layout
+from callguard.scrub.lines import lines_alone
 from callguard.scrub.lists import Indices
 from callguard.scrub.outputs import Outputs
 from callguard.scrub.reading import UNREADABLE as NO_NUMBER
 from callguard.scrub.reading import LeadReader, read_code, read_codes
-from callguard.scrub.rows import EndlessRow, Flags, Rows, split
+from callguard.scrub.rows import EndlessRow, Flags, Positions, Rows, split
 from callguard.scrub.source import Leads, check_kind
 from callguard.scrub.verdicts import ALLOWED, UNREADABLE, Verdicts
 
@@ -200,6 +202,12 @@ class _Work:
         """Write the header, and empty lines before it, to both files; the rows after it."""
         end, stop = int(rows.ends[row]), int(rows.starts[row + 1])
         header = rows.data[:stop].tobytes()
+        if len(self._hiding(split(rows.data[:stop], ord(self.layout.delimiter), at_end=True))):
+            raise InputError(
+                "a header of several lines with numbers in them",
+                where=f"row {row + 1}",
+                allowed="quotes in pairs around one text",
+            )
         added = self.layout.delimiter.join(("", *COLUMNS)).encode()
         outputs.write(clean=header, refused=header[:end] + added + header[end:])
         return split(rows.data[stop:], ord(self.layout.delimiter), at_end=True)
@@ -220,16 +228,31 @@ class _Work:
         """What becomes of each row: it is clean if every number in it is allowed, and there is one."""
         outcomes = np.full(len(rows), ALLOWED, np.int64)
         empty = np.ones(len(rows), np.bool_)
-        at = self.layout.code
-        codes = None if at is None else read_codes(rows.data, *rows.field(at))
-        for column in self.layout.columns:
-            starts, ends = rows.field(column)
-            numbers, blank = self._reader.read(rows.data, starts, ends, codes)
+        every = self._numbers(rows)
+        for numbers, blank in every:
             found = self._verdicts.decide(numbers)
             outcomes = np.where((outcomes == ALLOWED) & ~blank, found, outcomes)
             empty &= blank
         outcomes[empty | rows.broken] = UNREADABLE
+        outcomes[self._hiding(rows, [numbers for numbers, _ in every])] = UNREADABLE
         return outcomes
+
+    def _numbers(self, rows: Rows) -> list[tuple[Numbers, Flags]]:
+        """The numbers of each column, and which of its cells are blank."""
+        at = self.layout.code
+        codes = None if at is None else read_codes(rows.data, *rows.field(at))
+        return [self._reader.read(rows.data, *rows.field(column), codes) for column in self.layout.columns]
+
+    def _hiding(self, rows: Rows, own: Sequence[Numbers] = ()) -> Positions:
+        """The rows of several lines of which one, taken alone, has another number than the row's own."""
+        hiding = [np.zeros(0, np.int64)]
+        for lines, of_line in lines_alone(rows, self.layout.delimiter):
+            for numbers, _ in self._numbers(lines):
+                other = numbers != NO_NUMBER
+                for one in own:
+                    other &= numbers != one[of_line]
+                hiding.append(of_line[other])
+        return np.concatenate(hiding)
 
     def _refused(self, rows: Rows, whole: bytes, outcomes: Indices) -> bytes:
         refused = np.flatnonzero(outcomes != ALLOWED)

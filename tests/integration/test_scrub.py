@@ -524,6 +524,57 @@ def test_a_mark_without_end_refuses_its_own_row_and_hides_no_other(
     assert files.clean.read_bytes() == b'phone,name\n081255550102,"Wati"\n'
 
 
+HIDING = [
+    b'081255550101,"a\n081255550100,b"\n',
+    b'081255550101,"a\r\n0812-5555-0100,b\r\n081255550102,"\r\n',
+    b'081255550101,"a\r=""081255550100"",b"\n',
+    b'"081255550100\n081255550101",a\n',
+    b'081255550101,"a\n6281255550100.0"\n',
+]
+HONEST = [
+    b'081255550101,"a street 5\nand a town"\n',
+    b'081255550101,"a\n081255550101,b"\n',
+    b'081255550101,"a\nat home, 081255550100, in the evening"\n',
+]
+
+
+@pytest.mark.parametrize("row", HIDING)
+def test_a_row_of_several_lines_that_hides_a_number_is_refused(run: Run, files: Files, row: bytes) -> None:
+    told = run(b"phone,note\n" + row + b"081255550102,c\n", "--json")
+    assert json.loads(told.stdout)["refused"] == {"unreadable-number": 1}
+    assert files.clean.read_bytes() == b"phone,note\n081255550102,c\n"
+    end = len(row.rstrip())
+    assert files.refused.read_bytes().splitlines(keepends=True)[1:] == (
+        row[:end] + b",,unreadable-number" + row[end:]
+    ).splitlines(keepends=True)
+
+
+@pytest.mark.parametrize("row", HONEST)
+def test_a_row_of_several_lines_that_hides_no_number_is_a_lead(run: Run, files: Files, row: bytes) -> None:
+    assert run(b"phone,note\n" + row).exit_code == 0
+    assert files.clean.read_bytes() == b"phone,note\n" + row
+
+
+def test_a_number_is_hidden_by_its_own_calling_code_and_in_any_of_the_columns(run: Run, files: Files) -> None:
+    header = b"note,phone_code,phone_number,alt_phone\n"
+    rows = [
+        b'"a\nb",62,81255550100,\n',
+        b'"a,1,2015550123,\nb",62,81255550100,\n',
+        b'"a,62,x,81255550101\nb",62,81255550100,\n',
+        b'"a,XX,2015550123,\nb",62,81255550100,\n',
+    ]
+    run(header + b"".join(rows), "--column", "phone_number", "--column", "alt_phone")
+    assert files.clean.read_bytes() == header + rows[0] + rows[3]
+
+
+def test_a_header_of_several_lines_that_hides_a_number_refuses_the_file(run: Run, files: Files) -> None:
+    result = run(b'id,phone,"note\n1,081255550100,a\n2,081255550101,b"\n3,081255550102,c\n')
+    assert result.exit_code == 2
+    assert "row 1: a header of several lines with numbers" in result.stderr
+    assert not files.clean.exists()
+    assert run(b'id,phone,"note\nof any kind"\n3,081255550102,c\n').exit_code == 0
+
+
 @pytest.mark.parametrize(
     ("content", "told"),
     [
