@@ -116,52 +116,55 @@ def import_(
     if not (yes or dry_run):
         check_terminal()
     with opened(settings) as store:
-        registry = named(store, name)
-        own = format_name is not None or mapping is not None
-        layout = Layout.from_json(layout_json(format_name, mapping) if own else registry.layout)
-        default = Mode.REPLACE if layout.action is None else Mode.CHANGE
-        order = Order(
-            path=file,
-            mode=Mode(mode) if mode else default,
-            who=who,
-            layout=layout,
-            region=region_of(registry.jurisdiction),
-            data_date=None if day is None else _day(day),
-            rejected=rejected or beside(file, ".rejected.csv"),
-            limits=Limits(
-                shrink_percent=settings.registries.shrink_percent if shrink is None else shrink,
-                rejected_percent=settings.registries.rejected_percent if rejects is None else rejects,
-                allow_empty=allow_empty,
-                allow_out_of_order=out_of_order,
-            ),
-        )
-        with (
-            import_lock(store.engine, registry.id, name, who=who),
-            LiveCopy(settings, store.engine) as live,
-            _Bar() as bar,
-        ):
-            # What was in force before the lock was ours may not be any more.
-            importer = Importer(store, named(store, name), live, bar)
-            if dry_run:
-                outcome = importer.try_out(order, _calls(store, registry))
-                bar.stop()
-                _tell(name, order, outcome, "would have")
-                return
-
-            def confirm(outcome: Outcome) -> None:
-                bar.stop()
-                if not yes:
+        known = named(store, name)
+        with import_lock(store.engine, known.id, name, who=who):
+            # What was in force before the lock was ours, and how its files are, may not be so any more.
+            registry = named(store, name)
+            own = format_name is not None or mapping is not None
+            layout = Layout.from_json(layout_json(format_name, mapping) if own else registry.layout)
+            default = Mode.REPLACE if layout.action is None else Mode.CHANGE
+            order = Order(
+                path=file,
+                mode=Mode(mode) if mode else default,
+                who=who,
+                layout=layout,
+                region=region_of(registry.jurisdiction),
+                data_date=None if day is None else _day(day),
+                rejected=rejected or beside(file, ".rejected.csv"),
+                limits=Limits(
+                    shrink_percent=settings.registries.shrink_percent if shrink is None else shrink,
+                    rejected_percent=settings.registries.rejected_percent if rejects is None else rejects,
+                    allow_empty=allow_empty,
+                    allow_out_of_order=out_of_order,
+                ),
+            )
+            with LiveCopy(settings, store.engine) as live, _Bar() as bar:
+                importer = Importer(store, registry, live, bar)
+                if dry_run:
+                    outcome = importer.try_out(order, _calls(store, registry))
+                    bar.stop()
                     _tell(name, order, outcome, "would have")
-                ask("Put it in force?", yes=yes)
+                else:
+                    _import(importer, order, live, bar, name=name, yes=yes)
 
-            made = importer.run(order, confirm)
-            tell_reach(*live.switch())
-            _tell(name, order, made, "has")
-            try:
-                importer.clean(switched=True)
-            except SqlError as error:
-                # The list is in force; the next import cleans.
-                click.echo(f"warning: what is no longer needed could not be removed: {error}", err=True)
+
+def _import(importer: Importer, order: Order, live: LiveCopy, bar: "_Bar", *, name: str, yes: bool) -> None:
+    """Import, asking before the switch, and tell what became of it."""
+
+    def confirm(outcome: Outcome) -> None:
+        bar.stop()
+        if not yes:
+            _tell(name, order, outcome, "would have")
+        ask("Put it in force?", yes=yes)
+
+    made = importer.run(order, confirm)
+    tell_reach(*live.switch())
+    _tell(name, order, made, "has")
+    try:
+        importer.clean(switched=True)
+    except SqlError as error:
+        # The list is in force; the next import cleans.
+        click.echo(f"warning: what is no longer needed could not be removed: {error}", err=True)
 
 
 def _day(text: str) -> date:

@@ -9,6 +9,7 @@ from callguard.cli.list import layout_json, named, opened
 from callguard.cli.lists import tell_reach, who_asks
 from callguard.config import Settings
 from callguard.errors import InputError
+from callguard.lists.importlock import import_lock
 from callguard.lists.livecopy import LiveCopy
 from callguard.lists.registryrules import registry_change
 
@@ -35,7 +36,8 @@ def set_(
 ) -> None:
     """Change what the list NAME is. Its numbers stay, and what no option names.
 
-    In force when the command returns; a new format counts from the next import on. The change log keeps what
+    In force when the command returns; a new format counts from the next import on. Refused while an import
+    into the list runs. The change log keeps what
     was before. The jurisdiction cannot be changed: create another list.
 
     \b
@@ -46,14 +48,19 @@ def set_(
     who = who_asks(by)
     with opened(settings) as store:
         registry = named(store, name)
-        change = registry_change(
-            jurisdiction=registry.jurisdiction, kind=kind, covers=covers, allowed_age_days=allowed_age_days
-        )
-        if format_name is not None or mapping is not None:
-            change["layout"] = layout_json(format_name, mapping)
-        if not change:
-            raise InputError("nothing to change", where="list set", allowed="an option: see --help")
-        changed = store.change(registry.id, change, by=who)
-        with LiveCopy(settings, store.engine) as live:
-            tell_reach(*live.switch())
+        # An import that runs has read what the list was, and would go on by it.
+        with import_lock(store.engine, registry.id, name, who=who):
+            change = registry_change(
+                jurisdiction=registry.jurisdiction,
+                kind=kind,
+                covers=covers,
+                allowed_age_days=allowed_age_days,
+            )
+            if format_name is not None or mapping is not None:
+                change["layout"] = layout_json(format_name, mapping)
+            if not change:
+                raise InputError("nothing to change", where="list set", allowed="an option: see --help")
+            changed = store.change(registry.id, change, by=who)
+            with LiveCopy(settings, store.engine) as live:
+                tell_reach(*live.switch())
     click.echo(f"{name}: {'changed' if changed else 'is so already'}")

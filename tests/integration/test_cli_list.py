@@ -422,6 +422,33 @@ def test_a_second_import_at_once_is_told_who_is_at_it(us: Run, write: Write, eng
     done(us("list", "import", "us", write("a", ONE), "--yes"))
 
 
+def test_a_list_is_not_changed_under_an_import_that_runs(us: Run, engine: sa.Engine) -> None:
+    registry = RegistryStore(engine).find("us")
+    assert registry is not None
+    before = shown(us)
+    with import_lock(engine, registry.id, "us", who="budi"):
+        refused(us("list", "set", "us", "--covers", "212"), "another import is under way", "budi")
+        refused(us("list", "set", "us", "--format", "lines"), "another import is under way", "budi")
+    assert shown(us) == before
+    done(us("list", "set", "us", "--covers", "212"))
+
+
+def test_an_import_reads_its_file_by_the_layout_at_the_time_it_begins(
+    us: Run, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody gives the list another format just before the import has its lock."""
+
+    def changed_before(*arguments: Any, **options: Any) -> Any:
+        monkeypatch.undo()
+        done(us("list", "set", "us", "--mapping", mapping))
+        return import_lock(*arguments, **options)
+
+    mapping = write("second.toml", 'kind = "delimited"\ninternational = true\nnumber = 2')
+    monkeypatch.setattr("callguard.cli.listimport.import_lock", changed_before)
+    done(us("list", "import", "us", write("a", f"x,{ONE}"), "--yes"))
+    assert shown(us)["numbers"] == 1
+
+
 def test_an_unreachable_redis_is_told_and_is_no_failure(us: Run, write: Write, engine: sa.Engine) -> None:
     environ = {"CALLGUARD_REDIS__URL": "redis://127.0.0.1:1"}
     result = us("list", "import", "us", write("a", ONE), "--yes", environ=environ)
