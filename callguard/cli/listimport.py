@@ -144,6 +144,8 @@ def import_(
                     outcome = importer.try_out(order, _calls(store, registry))
                     bar.stop()
                     _tell(name, order, outcome, "would have")
+                    if outcome.refusal is not None:
+                        raise outcome.refusal
                 else:
                     _import(importer, order, live, bar, name=name, yes=yes)
 

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Protocol, TypeAlias
@@ -77,6 +77,8 @@ class Outcome:
     difference: Difference
     impact: Impact | None = None
     """For a dry run with calls to look at."""
+    refusal: InputError | None = None
+    """For a dry run: why the new generation would be refused."""
 
 
 class Live(Protocol):
@@ -159,8 +161,8 @@ class Importer:
         return outcome
 
     def try_out(self, order: Order, calls: Mapping[int, int]) -> Outcome:
-        """What `run` would make; nothing is written but the rejected lines. `calls`: number -> how many calls
-        of the past it had."""
+        """What `run` would make, also where it would be refused for its size; nothing is written but the
+        rejected lines. `calls`: number -> how many calls of the past it had."""
         file, data_date = self._read(order)
         size = self._block_size(order.mode, file)
         after = Watched(calls, size)
@@ -170,7 +172,11 @@ class Importer:
                 tally.add(piece)
                 after.look(piece.rows)
         outcome = Outcome(file, data_date, tally.difference, after.since(self._listed_now(calls)))
-        self._check_size(outcome, order.limits)
+        try:
+            self._check_size(outcome, order.limits)
+        except InputError as error:
+            # Whoever tries a file wants to see what it would do, above all if it is refused for that.
+            return replace(outcome, refusal=error)
         return outcome
 
     def _read(self, order: Order) -> tuple[ReadFile, date | None]:

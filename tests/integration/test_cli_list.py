@@ -199,6 +199,20 @@ def test_a_list_that_would_shrink_too_much_stays_as_it_is(
     assert listed(engine, redis_settings) == {ONE}
 
 
+def test_a_dry_run_of_what_would_be_refused_shows_the_difference_and_the_refusal(
+    us: Run, write: Write
+) -> None:
+    done(us("list", "import", "us", write("a", ONE, TWO), "--yes"))
+    before = history(us)
+    result = us("list", "import", "us", write("b", THREE, "12x"), "--dry-run")
+    refused(result, "from 2 to 1 numbers", "50.0 %", "--shrink")
+    assert "us would have 1 numbers" in result.stdout
+    assert "added      1\n  removed    2\n  unchanged  0\n  rejected   1 of 2 lines" in result.stdout
+    assert "line 2" in result.stdout
+    assert "recent calls" in result.stdout
+    assert history(us) == before
+
+
 def test_how_much_a_list_may_shrink_is_a_setting(us: Run, write: Write) -> None:
     done(us("list", "import", "us", write("a", ONE, TWO, THREE), "--yes"))
     environ = {"CALLGUARD_REGISTRIES__SHRINK_PERCENT": "70"}
