@@ -143,7 +143,7 @@ def import_(
                 if dry_run:
                     outcome = importer.try_out(order, _calls(store, registry))
                     bar.stop()
-                    _tell(name, order, outcome, "would have")
+                    _tell(name, outcome, "would have")
                     if outcome.refusal is not None:
                         raise outcome.refusal
                 else:
@@ -156,12 +156,12 @@ def _import(importer: Importer, order: Order, live: LiveCopy, bar: "_Bar", *, na
     def confirm(outcome: Outcome) -> None:
         bar.stop()
         if not yes:
-            _tell(name, order, outcome, "would have")
+            _tell(name, outcome, "would have")
         ask("Put it in force?", yes=yes)
 
     made = importer.run(order, confirm)
     tell_reach(*live.switch())
-    _tell(name, order, made, "has")
+    _tell(name, made, "has")
     try:
         importer.clean(switched=True)
     except SqlError as error:
@@ -183,7 +183,7 @@ def _calls(store: RegistryStore, registry: Registry) -> Mapping[int, int]:
     return {int(number[1:]): count for number, count in calls.items() if number.startswith(prefix)}
 
 
-def _tell(name: str, order: Order, outcome: Outcome, has: str) -> None:
+def _tell(name: str, outcome: Outcome, has: str) -> None:
     difference, file = outcome.difference, outcome.file
     of = f"data of {outcome.data_date}" if outcome.data_date else "data of no known day (--date says it)"
     lines = [
@@ -195,10 +195,7 @@ def _tell(name: str, order: Order, outcome: Outcome, has: str) -> None:
     ]
     if file.outside:
         lines.append(f"  outside    {file.outside:,} numbers, of areas that the list does not cover")
-    if order.mode is not Mode.REPLACE and outcome.data_date is None:
-        lines.append(
-            "  warning    it is not known whether these changes came in their order: neither has a date"
-        )
+    lines += [f"  warning    {warning}" for warning in outcome.warnings]
     lines += [f"    {one.file}, line {one.line}: {one.why}: {one.text}" for one in file.first_rejected]
     if file.rejected_file is not None:
         lines.append(f"    all of them: {file.rejected_file}")

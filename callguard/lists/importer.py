@@ -26,6 +26,7 @@ from callguard.lists.importrules import (
     check_order,
     check_rejected,
     check_size,
+    doubts,
     new_date,
 )
 from callguard.lists.numberruns import NumberRuns
@@ -75,6 +76,8 @@ class Outcome:
     file: ReadFile
     data_date: date | None
     difference: Difference
+    warnings: tuple[str, ...]
+    """What a person should know of it (importrules.doubts)."""
     impact: Impact | None = None
     """For a dry run with calls to look at."""
     refusal: InputError | None = None
@@ -126,7 +129,7 @@ class Importer:
     def run(self, order: Order, confirm: Callable[[Outcome], None]) -> Outcome:
         """Import a file. `confirm` sees what the new generation would be, and raises to refuse it."""
         self.clean()
-        file, data_date = self._read(order)
+        file, data_date, warnings = self._read(order)
         size = self._block_size(order.mode, file)
         try:
             generation = self._store.begin(
@@ -140,7 +143,7 @@ class Importer:
             )
             tally = self._tally(order.mode, file)
             self._write(generation, tally, self._pieces(order.mode, file, size))
-            outcome = Outcome(file, data_date, tally.difference)
+            outcome = Outcome(file, data_date, tally.difference, warnings)
             self._check_size(outcome, order.limits)
             confirm(outcome)
             self._store.switch(
@@ -163,7 +166,7 @@ class Importer:
     def try_out(self, order: Order, calls: Mapping[int, int]) -> Outcome:
         """What `run` would make, also where it would be refused for its size; nothing is written but the
         rejected lines. `calls`: number -> how many calls of the past it had."""
-        file, data_date = self._read(order)
+        file, data_date, warnings = self._read(order)
         size = self._block_size(order.mode, file)
         after = Watched(calls, size)
         tally = self._tally(order.mode, file)
@@ -171,7 +174,8 @@ class Importer:
             for piece in pieces:
                 tally.add(piece)
                 after.look(piece.rows)
-        outcome = Outcome(file, data_date, tally.difference, after.since(self._listed_now(calls)))
+        impact = after.since(self._listed_now(calls))
+        outcome = Outcome(file, data_date, tally.difference, warnings, impact)
         try:
             self._check_size(outcome, order.limits)
         except InputError as error:
@@ -179,7 +183,8 @@ class Importer:
             return replace(outcome, refusal=error)
         return outcome
 
-    def _read(self, order: Order) -> tuple[ReadFile, date | None]:
+    def _read(self, order: Order) -> tuple[ReadFile, date | None, tuple[str, ...]]:
+        """The file, the day of the new generation's data, and what a person should know."""
         check_mode(order.mode, self._before, has_action=order.layout.action is not None)
         today = datetime.now(UTC).date()
         check_date(order.data_date, today)
@@ -201,15 +206,19 @@ class Importer:
         check_areas(outside=file.outside, of=len(file.runs) + len(file.changes))
         data_date = order.data_date or file.data_date
         check_date(data_date, today, where=str(order.path))
+        before, history = self._before, self._store.history(self._registry.id)
         check_order(
             order.mode,
             digest=file.digest,
             data_date=data_date,
-            before=self._before,
-            history=self._store.history(self._registry.id),
+            before=before,
+            history=history,
             limits=order.limits,
         )
-        return file, new_date(order.mode, data_date, self._before)
+        warnings = doubts(
+            order.mode, file=order.path.name, data_date=data_date, before=before, history=history
+        )
+        return file, new_date(order.mode, data_date, before), warnings
 
     def _check_size(self, outcome: Outcome, limits: Limits) -> None:
         try:

@@ -121,6 +121,40 @@ def check_order(
         )
 
 
+def doubts(
+    mode: Mode,
+    *,
+    file: str,
+    data_date: date | None,
+    before: Generation | None,
+    history: Sequence[Generation],
+) -> tuple[str, ...]:
+    """What a person should know of an import that is not refused: sentences without a full stop.
+
+    `file` is its name, `data_date` the day that it was said to be of. Only changes give rise to doubts: a
+    full file says all by itself.
+    """
+    if mode is Mode.REPLACE:
+        return ()
+    if data_date is None and (before is None or before.data_date is None):
+        return ("it is not known whether these changes came in their order: neither has a date",)
+    if data_date is None or before is None:
+        return ()
+    # A digest is of the file as it is, so that the same changes have another one when packed. To refuse them
+    # would be wrong: a registry may give several files of a day, such as one for each area.
+    return tuple(
+        f"generation {one.version} was made from {one.file}, of the same day: if that is this file, packed in"
+        " another way, its changes were applied already"
+        for one in lineage(before, history)
+        if (one.mode, one.data_date, _bare(one.file)) == (mode, data_date, _bare(file))
+    )
+
+
+def _bare(name: str) -> str:
+    """A file's name, whatever it is packed in: changes of changes.txt, changes.zip and changes.txt.gz."""
+    return name.partition(".")[0].lower()
+
+
 def lineage(generation: Generation, history: Sequence[Generation]) -> Iterator[Generation]:
     """The generations whose files together made this one: itself first, the last one that replaced all before
     it last."""

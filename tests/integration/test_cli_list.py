@@ -141,6 +141,20 @@ def test_a_change_file_is_not_applied_twice_nor_in_the_wrong_order(changing: Run
     assert shown(changing)["data_date"] == "2026-11-03"
 
 
+@pytest.mark.parametrize("packed", ["2026-11-03.gz", "2026-11-03.csv.gz"])
+def test_changes_that_come_again_in_another_packing_are_told(
+    changing: Run, write: Write, tmp_path: Path, packed: str
+) -> None:
+    plain = write("2026-11-03.csv", f"A,{THREE}")
+    assert "warning" not in done(changing("list", "import", "us", plain, "--yes"))
+    again = tmp_path / packed
+    again.write_bytes(gzip.compress(plain.read_bytes()))
+    told = done(changing("list", "import", "us", again, "--yes"))
+    assert "warning    generation 2 was made from 2026-11-03.csv, of the same day" in told
+    later = write("2026-11-04.csv", f"D,{THREE}")
+    assert "warning" not in done(changing("list", "import", "us", later, "--yes", "--shrink", "50"))
+
+
 def test_a_file_with_removals_never_replaces_a_list(changing: Run, write: Write) -> None:
     file = write("x.csv", f"D,{ONE}", f"A,{THREE}")
     refused(changing("list", "import", "us", file, "--mode", "replace", "--yes"), "--mode change")

@@ -15,6 +15,7 @@ from callguard.lists.importrules import (
     check_order,
     check_rejected,
     check_size,
+    doubts,
     lineage,
     new_date,
 )
@@ -140,6 +141,35 @@ def test_a_forgotten_or_wrong_date_is_mended_by_the_same_full_file() -> None:
     late = Limits(10, allow_out_of_order=True)
     check(Mode.REPLACE, "full", dated, date(2026, 11, 1), history=(dated,), limits=late)
     check(Mode.REPLACE, "full", dated, None, history=(dated,), limits=late)
+
+
+DAY = date(2026, 11, 2)
+APPLIED = replace(generation(102, "change", "first", DAY), file="changes.txt")
+
+
+def told(mode: Mode, file: str, day: date | None, before: Generation | None = APPLIED) -> tuple[str, ...]:
+    return doubts(mode, file=file, data_date=day, before=before, history=(APPLIED, FULL))
+
+
+@pytest.mark.parametrize("file", ["changes.zip", "changes.txt.gz", "changes.TXT.GZ", "Changes.zip"])
+def test_changes_of_the_same_day_and_name_in_another_packing_are_told(file: str) -> None:
+    (warning,) = told(Mode.CHANGE, file, DAY)
+    assert warning.startswith("generation 2 was made from changes.txt")
+
+
+def test_other_files_of_the_same_day_are_no_matter() -> None:
+    assert told(Mode.CHANGE, "changes-212.txt", DAY) == ()
+    assert told(Mode.APPEND, "changes.zip", DAY) == ()
+    assert told(Mode.CHANGE, "changes.zip", date(2026, 11, 3)) == ()
+    assert told(Mode.REPLACE, "changes.zip", DAY) == ()
+    assert told(Mode.REPLACE, "changes.zip", None) == ()
+    assert told(Mode.APPEND, "changes.zip", DAY, None) == ()
+
+
+def test_changes_of_no_known_day_are_told_where_the_list_has_none_either() -> None:
+    for before in (FULL, None):
+        (warning,) = told(Mode.APPEND, "more.txt", None, before)
+        assert "not known whether" in warning
 
 
 @pytest.mark.parametrize(("rejected", "of"), [(2, 100), (21, 21), (10_001, 1_000_000)])
