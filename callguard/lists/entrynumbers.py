@@ -10,6 +10,7 @@ import re
 from callguard.config import NumberSettings
 from callguard.errors import InputError
 from callguard.lists.cleannumbers import CleanNumbers
+from callguard.lists.spreadsheet import as_meant
 from callguard.numbers import LONGEST_TEXT, NumberReader
 from callguard.screening.patterns import LONGEST_NUMBER, SHORTEST_PREFIX, shape_of
 
@@ -38,8 +39,9 @@ class EntryNumbers:
     def read(self, text: str) -> str:
         """The E.164 form of a number, as NumberReader.read_e164 has it, or of a pattern, in its one form.
 
-        Raises InputError.
+        What a spreadsheet puts around it does not count. Raises InputError.
         """
+        text = as_meant(text)
         if (number := self._clean.e164(text)) is not None:
             return number
         if "*" in text or "X" in text:

@@ -168,6 +168,16 @@ def test_a_number_that_was_never_listed_is_said_so(run: Run) -> None:
     assert (result.exit_code, result.stdout) == (0, f"{NUMBER}: on no internal list, and never was\n")
 
 
+def test_a_number_that_a_spreadsheet_made_a_decimal_is_added_shown_and_removed_as_itself(run: Run) -> None:
+    decimal = f"{NUMBER.removeprefix('+')}.0"
+    assert run("add", decimal).stdout.startswith(f"{NUMBER}: added")
+    assert json.loads(run("show", decimal, "--json").stdout)["number"] == NUMBER
+    exempt = run("exempt", "add", decimal, "--kind", "consent", "--evidence", "on tape")
+    assert exempt.stdout.startswith(f"{NUMBER}: added")
+    assert run("exempt", "end", decimal, "--reason", "a test").stdout.startswith(f"{NUMBER}: ended")
+    assert run("remove", decimal).stdout.startswith(f"{NUMBER}: removed")
+
+
 def test_a_pattern_is_added_shown_and_removed_in_its_one_form(run: Run) -> None:
     assert run("add", "021*", "--by", "ani").stdout.splitlines()[0] == "+6221*: added"
     assert run("add", "+62 21 *").stdout.splitlines()[0] == "+6221*: already there"

@@ -42,7 +42,7 @@ def test_a_pattern_has_one_form_however_it_is_written(region: str, written: str,
     [
         *("*", "X", "+*", "+X", "+1*", "+0*", "0*", "00*", "9*", "+62", "+6221**", "+6221*1", "+12X1XXXXXXX"),
         *(
-            "+6221*\n",
+            "+62\n21*",
             "+6221*\u200b",
             "201xxxxxxx",
             "201X",
@@ -92,3 +92,18 @@ def test_a_file_of_another_region_is_read_in_that_region_without_the_pbxs_own_ar
         EntryNumbers(NumberSettings(region="ID", area_code="21"), region="ID").read("5551234")
         == "+62215551234"
     )
+
+
+@pytest.mark.parametrize(
+    ("written", "number"),
+    [
+        # With the zero as a digit it would be a number of Indonesia, too: another person's.
+        ("6281255550202.0", "+6281255550202"),
+        ("+6281255550202.00", "+6281255550202"),
+        ("'081255550202", "+6281255550202"),
+        ('="081255550202"', "+6281255550202"),
+        ("'+6221*", "+6221*"),
+    ],
+)
+def test_what_a_spreadsheet_put_around_a_number_does_not_count(written: str, number: str) -> None:
+    assert BY_REGION["ID"].read(written) == number
