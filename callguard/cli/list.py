@@ -2,6 +2,7 @@
 listset.py; listshow.py shows them."""
 
 import importlib
+import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,10 +10,10 @@ from pathlib import Path
 
 import click
 
-from callguard.cli import pass_settings
+from callguard.cli import one_line, pass_settings
 from callguard.cli.lists import open_lists, tell_reach, who_asks
 from callguard.config import Settings
-from callguard.errors import InputError
+from callguard.errors import InputError, SqlError
 from callguard.lists.importlock import import_lock
 from callguard.lists.livecopy import LiveCopy
 from callguard.lists.registries import Generation, Registry, RegistryStore
@@ -125,8 +126,9 @@ def create(
 @click.argument("name")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--by", metavar="WHO", help="Who does it. Default: the user of this command.")
+@click.option("--json", "as_json", is_flag=True, help="What became of it, as one JSON object.")
 @pass_settings
-def rollback(settings: Settings, *, name: str, yes: bool, by: str | None) -> None:
+def rollback(settings: Settings, *, name: str, yes: bool, by: str | None, as_json: bool) -> None:
     """Put the generation of the list NAME that was in force before back in force.
 
     It becomes a generation of its own; a second rollback undoes the first.
@@ -145,16 +147,32 @@ def rollback(settings: Settings, *, name: str, yes: bool, by: str | None) -> Non
                 if before.state == "ready" and before.id != registry.generation:
                     ask(f"{name}: go back to {_told(before)}?", yes=yes)
             back = roll_back(store, registry, live, who=who)
-            tell_reach(*live.switch())
-    click.echo(f"{name}: {_told(back)}, in force")
+            reach, why = live.switch()
+    if as_json:
+        summary = {
+            "name": name,
+            "version": back.version,
+            "numbers": back.numbers,
+            "added": back.added,
+            "removed": back.removed,
+            "unchanged": back.numbers - back.added,
+            "data_date": back.data_date.isoformat() if back.data_date else None,
+            "file": back.file,
+            "reach": str(reach),
+        }
+        click.echo(json.dumps(summary))
+    else:
+        click.echo(f"{name}: {_told(back)}, in force")
+    tell_reach(reach, why)
 
 
 @list_.command()
 @click.argument("name")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--by", metavar="WHO", help="Who does it. Default: the user of this command.")
+@click.option("--json", "as_json", is_flag=True, help="What became of it, as one JSON object.")
 @pass_settings
-def drop(settings: Settings, *, name: str, yes: bool, by: str | None) -> None:
+def drop(settings: Settings, *, name: str, yes: bool, by: str | None, as_json: bool) -> None:
     """Give the list NAME up: calls are no longer checked against it.
 
     `callguard list history NAME` still shows its imports.
@@ -169,11 +187,19 @@ def drop(settings: Settings, *, name: str, yes: bool, by: str | None) -> None:
         with import_lock(store.engine, registry.id, name, who=who), LiveCopy(settings, store.engine) as live:
             ask(f"{name}: drop it, so that its numbers may be called?", yes=yes)
             store.drop(registry.id, by=who)
-            tell_reach(*live.switch())
-            while contents := store.doomed(registry.id):
-                store.delete_blocks(contents[0])
-            live.sweep()
-    click.echo(f"{name}: dropped")
+            reach, why = live.switch()
+            if as_json:
+                gone = {"name": name, "list": registry.id, "dropped_by": who, "reach": str(reach)}
+                click.echo(json.dumps(gone))
+            else:
+                click.echo(f"{name}: dropped")
+            tell_reach(reach, why)
+            try:
+                while contents := store.doomed(registry.id):
+                    store.delete_blocks(contents[0])
+                live.sweep()
+            except SqlError as error:
+                tell_left_behind(error)
 
 
 @list_.command()
@@ -247,6 +273,11 @@ def check_terminal() -> None:
         raise InputError(
             "there is no terminal to ask on", where="--yes", allowed="--yes, to do it without a question"
         )
+
+
+def tell_left_behind(error: SqlError) -> None:
+    """Say that what was asked for is done, and that the next import has to clean."""
+    click.echo(one_line(f"warning: what is no longer needed could not be removed: {error}"), err=True)
 
 
 def _told(generation: Generation) -> str:

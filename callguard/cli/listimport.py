@@ -1,10 +1,12 @@
 """`callguard list import`: a registry's file becomes the list's next generation."""
 
+import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import click
 from rich.console import Console
@@ -12,7 +14,7 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn,
 from rich.text import Text
 
 from callguard.cli import in_bulk, one_line, pass_settings
-from callguard.cli.list import ask, check_terminal, layout_json, named, opened
+from callguard.cli.list import ask, check_terminal, layout_json, named, opened, tell_left_behind
 from callguard.cli.lists import tell_reach, who_asks
 from callguard.config import Settings
 from callguard.errors import InputError, SqlError
@@ -25,6 +27,7 @@ from callguard.lists.livecopy import LiveCopy
 from callguard.lists.ownfile import beside
 from callguard.lists.registries import Registry, RegistryStore
 from callguard.lists.registryrules import RESERVED, check_name, region_of
+from callguard.lists.writer import Reach
 
 CALLS_SINCE = timedelta(days=30)
 MOST_CALLS = 100_000
@@ -68,6 +71,7 @@ MOST_CALLS = 100_000
     help="Where lines go that cannot be used. Default: FILE.rejected.csv.",
 )
 @click.option("--by", metavar="WHO", help="Who imports it. Default: the user of this command.")
+@click.option("--json", "as_json", is_flag=True, help="The summary as one JSON object.")
 @pass_settings
 @in_bulk
 def import_(
@@ -87,6 +91,7 @@ def import_(
     mapping: Path | None,
     rejected: Path | None,
     by: str | None,
+    as_json: bool,
 ) -> None:
     """Import FILE into the list NAME: plain, .gz or .zip, of any size.
 
@@ -95,7 +100,8 @@ def import_(
     kept: see `callguard list rollback`.
 
     Lines that cannot be used are counted, shown, and written to a file; up to --rejects they stop nothing,
-    and the exit code is 0.
+    and the exit code is 0. A dry run of what would be refused shows the difference and the refusal; the exit
+    code is 2.
 
     A list of full files takes change files, too, with --mapping: its TOML says how they are, and with
     [action] what is added and removed.
@@ -143,30 +149,45 @@ def import_(
                 if dry_run:
                     outcome = importer.try_out(order, _calls(store, registry))
                     bar.stop()
-                    _tell(name, outcome, "would have")
+                    if as_json:
+                        click.echo(json.dumps(_summary(name, outcome, reach=None)))
+                    else:
+                        _tell(name, outcome, "would have")
                     if outcome.refusal is not None:
                         raise outcome.refusal
                 else:
-                    _import(importer, order, live, bar, name=name, yes=yes)
+                    _import(importer, order, live, bar, name=name, yes=yes, as_json=as_json)
 
 
-def _import(importer: Importer, order: Order, live: LiveCopy, bar: "_Bar", *, name: str, yes: bool) -> None:
+def _import(
+    importer: Importer,
+    order: Order,
+    live: LiveCopy,
+    bar: "_Bar",
+    *,
+    name: str,
+    yes: bool,
+    as_json: bool,
+) -> None:
     """Import, asking before the switch, and tell what became of it."""
 
     def confirm(outcome: Outcome) -> None:
         bar.stop()
         if not yes:
-            _tell(name, outcome, "would have")
+            _tell(name, outcome, "would have", err=as_json)
         ask("Put it in force?", yes=yes)
 
     made = importer.run(order, confirm)
-    tell_reach(*live.switch())
-    _tell(name, made, "has")
+    reach, why = live.switch()
+    if as_json:
+        click.echo(json.dumps(_summary(name, made, reach=reach)))
+    else:
+        _tell(name, made, "has")
+    tell_reach(reach, why)
     try:
         importer.clean(switched=True)
     except SqlError as error:
-        # The list is in force; the next import cleans.
-        click.echo(f"warning: what is no longer needed could not be removed: {error}", err=True)
+        tell_left_behind(error)
 
 
 def _day(text: str) -> date:
@@ -183,7 +204,7 @@ def _calls(store: RegistryStore, registry: Registry) -> Mapping[int, int]:
     return {int(number[1:]): count for number, count in calls.items() if number.startswith(prefix)}
 
 
-def _tell(name: str, outcome: Outcome, has: str) -> None:
+def _tell(name: str, outcome: Outcome, has: str, *, err: bool = False) -> None:
     difference, file = outcome.difference, outcome.file
     of = f"data of {outcome.data_date}" if outcome.data_date else "data of no known day (--date says it)"
     lines = [
@@ -205,7 +226,34 @@ def _tell(name: str, outcome: Outcome, has: str) -> None:
             f"  of {impact.calls:,} recent calls to numbers of its country,"
             f" {impact.newly_listed:,} are newly listed, {impact.no_longer_listed:,} no longer"
         )
-    click.echo("\n".join(one_line(line) for line in lines))
+    click.echo("\n".join(one_line(line) for line in lines), err=err)
+
+
+def _summary(name: str, outcome: Outcome, *, reach: Reach | None) -> dict[str, Any]:
+    """What an import made, for JSON; without `reach`, what it would make."""
+    difference, file, impact = outcome.difference, outcome.file, outcome.impact
+    return {
+        "name": name,
+        "version": outcome.version,
+        "numbers": difference.numbers,
+        "added": difference.added,
+        "removed": difference.removed,
+        "unchanged": difference.unchanged,
+        "lines": file.lines,
+        "rejected": file.rejected,
+        "first_rejected": [
+            {"file": one.file, "line": one.line, "reason": one.why, "text": one.text}
+            for one in file.first_rejected
+        ],
+        "rejected_file": None if file.rejected_file is None else str(file.rejected_file),
+        "outside": file.outside,
+        "data_date": outcome.data_date.isoformat() if outcome.data_date else None,
+        "warnings": list(outcome.warnings),
+        "recent_calls": None if impact is None else asdict(impact),
+        "dry_run": reach is None,
+        "refused": None if outcome.refusal is None else str(outcome.refusal),
+        "reach": None if reach is None else str(reach),
+    }
 
 
 class _Rate(ProgressColumn):

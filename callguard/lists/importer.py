@@ -80,6 +80,8 @@ class Outcome:
     """What a person should know of it (importrules.doubts)."""
     impact: Impact | None = None
     """For a dry run with calls to look at."""
+    version: int | None = None
+    """Once it is in force."""
     refusal: InputError | None = None
     """For a dry run: why the new generation would be refused."""
 
@@ -146,7 +148,7 @@ class Importer:
             outcome = Outcome(file, data_date, tally.difference, warnings)
             self._check_size(outcome, order.limits)
             confirm(outcome)
-            self._store.switch(
+            version = self._store.switch(
                 generation.id,
                 Counts(
                     tally.blocks,
@@ -161,7 +163,7 @@ class Importer:
         except BaseException:
             self._give_up()
             raise
-        return outcome
+        return replace(outcome, version=version)
 
     def try_out(self, order: Order, calls: Mapping[int, int]) -> Outcome:
         """What `run` would make, also where it would be refused for its size; nothing is written but the

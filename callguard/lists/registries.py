@@ -226,8 +226,8 @@ class RegistryStore(BlockStore):
             row = connection.execute(sa.select(generations).where(generations.c.id == identity)).one()
             return Generation(**row._mapping)
 
-    def switch(self, generation: int, counts: Counts, *, instead_of: int | None, why: str) -> None:
-        """Put a generation in force, in one transaction, in place of the one that it was made from.
+    def switch(self, generation: int, counts: Counts, *, instead_of: int | None, why: str) -> int:
+        """Put a generation in force, in one transaction, in place of the one it was made from; its version.
 
         The one before stays, to roll back to; those before that are retired. Raises InputError if another
         import was faster, or the list was dropped meanwhile; then nothing is changed.
@@ -244,6 +244,7 @@ class RegistryStore(BlockStore):
                     allowed="import the file again",
                 )
             ready = generations.c.state == "ready"
+            version = _next_version(connection, registry.id)
             connection.execute(
                 generations.update()
                 .where(generations.c.registry == registry.id, ready, generations.c.id != instead_of)
@@ -254,7 +255,7 @@ class RegistryStore(BlockStore):
                 .where(generations.c.id == generation)
                 .values(
                     state="ready",
-                    version=_next_version(connection, registry.id),
+                    version=version,
                     ended_at=at,
                     blocks=counts.blocks,
                     numbers=counts.numbers,
@@ -264,6 +265,7 @@ class RegistryStore(BlockStore):
                 )
             )
             _put_in_force(connection, registry.id, generation, at=at, who=new.who, why=why)
+            return version
 
     def fail(self, generation: int) -> None:
         """Give up a generation that never came into force."""

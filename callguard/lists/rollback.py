@@ -1,6 +1,7 @@
 """Put the generation that was in force before back in force. Blocks."""
 
 from contextlib import suppress
+from dataclasses import replace
 
 from callguard.errors import SqlError
 from callguard.lists.livecopy import LiveCopy
@@ -21,10 +22,10 @@ def roll_back(store: RegistryStore, registry: Registry, live: LiveCopy, *, who: 
             live.put(rows)
         live.complete()
         counts = Counts(back.blocks, back.numbers, back.added, back.removed, 0)
-        store.switch(back.id, counts, instead_of=registry.generation, why="rollback")
+        version = store.switch(back.id, counts, instead_of=registry.generation, why="rollback")
     except BaseException:
         live.abandon()
         with suppress(SqlError):
             store.fail_dead(registry.id)
         raise
-    return back
+    return replace(back, version=version)
