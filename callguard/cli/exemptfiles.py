@@ -55,6 +55,8 @@ def import_(
     where no row can be used. --json counts both. What is there already is not added twice. All is in force
     when the command returns.
 
+    White space of any kind in an evidence, a reference, a source or a name becomes one plain space.
+
     Other columns are passed over, but one that would narrow an exemption, such as expiry or campaign, refuses
     the whole file until it has the name that the export gives it.
 

@@ -80,8 +80,10 @@ def import_internal(
     added twice, so an import that was stopped is completed by running it again. All is in force when the
     command returns.
 
-    What a spreadsheet puts around a number ('..., ="...", .0) does not count. A time has its zone
-    (2027-01-31T17:00+07:00); a day (2027-01-31) means its end, local time.
+    What a spreadsheet puts around a number ('..., ="...", .0) does not count. White space of any kind in a
+    reason, a source or a name becomes one plain space, also where quotes hold several lines together; but not
+    where one of these lines, taken alone, has another number, for a stray quote would hide it. A time has its
+    zone (2027-01-31T17:00+07:00); a day (2027-01-31) means its end, local time.
 
     \b
     Example:

@@ -292,6 +292,23 @@ def test_a_consent_of_a_day_counts_from_its_beginning_so_that_an_opt_out_of_that
     assert reason(run) == "opt-out"
 
 
+def test_evidence_may_have_white_space_of_any_kind_and_no_record_hides_a_number(
+    run: Run, tmp_path: Path, engine: sa.Engine
+) -> None:
+    path = tmp_path / "crm.csv"
+    path.write_text(
+        f'number,evidence,reference,starts_at\n{NUMBER},"on\u00a0tape,\n\ttwice","form\n7",2026-01-01\n'
+        f'{OTHER},"a stray quote\n+6281255550102,x",,2026-01-01\n'
+    )
+    summary = imported(run, path, "--kind", "consent")
+    assert (summary["added"], summary["rejected"]) == (1, 1)
+    (one,) = ListStore(engine).lookup(NUMBER).exemptions
+    assert (one.evidence, one.reference) == ("on tape, twice", "form 7")
+    assert "one alone has another number" in (tmp_path / "crm.csv.rejected.csv").read_text()
+    path.write_text(f'number,evidence,starts_at,"x\n{OTHER},on tape,2026-01-01,y"\n{NUMBER},a,2026-01-01,z\n')
+    assert "line 1: a record over several lines" in run("exempt", "import", path, "--kind", "consent").stderr
+
+
 def test_a_number_that_a_spreadsheet_made_a_decimal_exempts_nobody_else(
     run: Run, tmp_path: Path, engine: sa.Engine
 ) -> None:

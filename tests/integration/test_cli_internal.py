@@ -146,9 +146,30 @@ def test_rejected_rows_of_a_file_without_a_header_can_be_imported_when_corrected
     assert {number for number, *_ in listed(engine)} == {"+12015550123", "+12015550124"}
 
 
+def test_a_record_over_several_lines_is_an_entry_unless_one_of_them_hides_a_number(
+    run: Run, engine: sa.Engine, tmp_path: Path
+) -> None:
+    path = written(
+        tmp_path,
+        'city,number,reason\n"a street\nand a town",2015550123,"asked\u00a0twice,\non tape"\n'
+        'x,2015550124,"a stray quote\nx,2015550125,y"\n"x,2015550126\ny",2015550127,z\n',
+    )
+    assert imported(run, path)["rejected"] == 2
+    assert [number for number, *_ in listed(engine)] == ["+12015550123"]
+    (entry,) = ListStore(engine).lookup("+12015550123").entries
+    assert entry.reason == "asked twice, on tape"
+    rejected = tmp_path / "dnc.csv.rejected.csv"
+    assert rejected.read_text().count("one alone has another number") == 2
+    # Not even what was rejected may lose the number when it is imported as it is.
+    again = run("import", rejected, "--rejected", str(tmp_path / "again"))
+    assert again.exit_code == 2
+    assert "one alone has another number" in again.stdout
+
+
 @pytest.mark.parametrize(
     ("content", "told"),
     [
+        ('number,"note\n2015550123,x"\n2015550124,y\n', "line 1: a record over several lines"),
         ('number\n2015550123\n"2015550124\n', "line 3"),
         ("", "empty"),
         ("name,city\nani,jakarta\n", "header"),

@@ -11,9 +11,9 @@ from callguard.errors import InputError
 from callguard.lists.entryfiles.columns import Columns, Role
 from callguard.lists.entryfiles.instants import days_after, instant
 from callguard.lists.entryfiles.records import Record
+from callguard.lists.entryfiles.severallines import HIDING, hides_number, in_one_line
 from callguard.lists.entrynumbers import EntryNumbers
 from callguard.lists.model import NewEntry, check_text, read_purposes
-from callguard.lists.spreadsheet import as_meant
 from callguard.screening.model import Category, Purpose
 
 _ANY_NUMBER = "+6281234567890"
@@ -80,16 +80,19 @@ class Checker:
         now: datetime,
         days_from: date,
         width: int | None,
+        in_front: int = 0,
         purposes: Collection[str] = frozenset(Purpose),
     ) -> None:
         """`now` is aware; days to an expiry are counted from `days_from`.
 
         `width`: how many columns the header has; a row that has more or fewer is refused, for its cells stand
         below other words than their own. None where there is no header: then a row may be shorter.
-        `purposes`: the words that are purposes.
+        `in_front`: how many columns an earlier import put in front of the file's own. `purposes`: the words
+        that are purposes.
         """
         self._own = columns.own
         self._numbers_at = columns.numbers
+        self._in_lines = {*columns.numbers, *(at - in_front for at in columns.numbers)}
         self._of = {role: columns.of.get(role, _ABSENT) for role in Role}
         self._last = max((*columns.numbers, *columns.of.values()))
         self._numbers = numbers
@@ -120,11 +123,17 @@ class Checker:
             if not cells[at] and len(self._numbers_at) > 1:
                 continue
             try:
-                number = self._numbers.read(as_meant(cells[at]))
+                number = self._numbers.read(cells[at])
                 rows.append(Row(number, *details, added_at, expires_at, purposes))
             except InputError as error:
                 why = why or str(error)
+        if record.lines and self.hides(record, {row.number for row in rows}):
+            return [], HIDING
         return rows, why or ("" if rows else "no number")
+
+    def hides(self, record: Record, own: Collection[str] = ()) -> bool:
+        """Tell whether a line of a record of several has a number that is not among its own."""
+        return hides_number(record.lines, self._in_lines, self._numbers, own)
 
     def _details(self, cells: Sequence[str]) -> tuple[str, str | None, str, str, str]:
         of, default = self._of, self._defaults
@@ -132,9 +141,9 @@ class Checker:
             raise InputError("removed: what is history is not imported")
         category = cells[of[Role.CATEGORY]] or default.category
         project = cells[of[Role.PROJECT]] or (None if self._own else default.project)
-        reason = cells[of[Role.REASON]] or ("" if self._own else default.reason)
-        source = cells[of[Role.SOURCE]] or ("" if self._own else default.source)
-        added_by = cells[of[Role.ADDED_BY]] or default.added_by
+        reason = in_one_line(cells[of[Role.REASON]]) or ("" if self._own else default.reason)
+        source = in_one_line(cells[of[Role.SOURCE]]) or ("" if self._own else default.source)
+        added_by = in_one_line(cells[of[Role.ADDED_BY]]) or default.added_by
         _check(category, project, source, added_by)
         check_text("reason", reason)
         return category, project, reason, source, added_by

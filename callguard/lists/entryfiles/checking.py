@@ -17,7 +17,8 @@ from callguard.lists.entryfiles.columns import (
     without_header,
 )
 from callguard.lists.entryfiles.records import Record, open_entries
-from callguard.lists.entryfiles.rejected import Rejected
+from callguard.lists.entryfiles.rejected import Rejected, columns_in_front
+from callguard.lists.entryfiles.severallines import HIDING
 from callguard.lists.entrynumbers import EntryNumbers
 from callguard.lists.ownfile import check_not_input
 from callguard.screening.model import Purpose
@@ -77,8 +78,11 @@ def check_file(
             now=reading.now,
             days_from=reading.days_from,
             width=len(first.cells) if named else None,
+            in_front=columns_in_front(first.cells),
             purposes=reading.purposes,
         )
+        if named and checker.hides(first):
+            raise InputError(HIDING, where=f"{path.name}: line {first.line}", allowed="quotes in pairs")
         if not named:
             _take(checker, first, spool, rejected)
         for count, record in enumerate(records):

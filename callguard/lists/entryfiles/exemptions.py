@@ -18,11 +18,11 @@ from callguard.lists.entryfiles.columns import Role, role_of
 from callguard.lists.entryfiles.export import EXEMPTION_COLUMNS
 from callguard.lists.entryfiles.instants import instant, start_of
 from callguard.lists.entryfiles.records import Record, open_entries
-from callguard.lists.entryfiles.rejected import Rejected
+from callguard.lists.entryfiles.rejected import Rejected, columns_in_front
+from callguard.lists.entryfiles.severallines import HIDING, hides_number, in_one_line
 from callguard.lists.entrynumbers import EntryNumbers
 from callguard.lists.model import NewExemption, read_purposes
 from callguard.lists.ownfile import check_not_input
-from callguard.lists.spreadsheet import as_meant
 from callguard.screening.model import ExemptionKind
 
 _NEEDED = ("number", "evidence", "starts_at")
@@ -77,7 +77,10 @@ def check_exemptions(
             raise InputError("an empty file", where=path.name, allowed="a file of exemptions")
         rejected.header = first.cells
         names = [cell.strip().lower() for cell in first.cells]
-        checker = ExemptionChecker(_columns(path, names, reading), len(names), reading)
+        in_front = columns_in_front(names)
+        checker = ExemptionChecker(_columns(path, names, reading), len(names), in_front, reading)
+        if checker.hides(first):
+            raise InputError(HIDING, where=f"{path.name}: line {first.line}", allowed="quotes in pairs")
         for count, record in enumerate(records):
             row, why = checker.row(record)
             if row is None:
@@ -119,10 +122,14 @@ def _meant(name: str) -> str | None:
 class ExemptionChecker:
     """Checks the records of one file."""
 
-    def __init__(self, columns: Mapping[str, int], width: int, reading: ExemptionReading) -> None:
-        """`columns`: the place of each of our columns that the file has; `width`: how many it has in all."""
+    def __init__(
+        self, columns: Mapping[str, int], width: int, in_front: int, reading: ExemptionReading
+    ) -> None:
+        """`columns`: the place of each of our columns that the file has; `width`: how many it has in all;
+        `in_front`: how many of these an earlier import put in front of the file's own."""
         self._columns = columns
         self._width = width
+        self._in_lines = {columns["number"], columns["number"] - in_front}
         self._reading = reading
         self._purposes = lru_cache(maxsize=1024)(partial(read_purposes, known=reading.purposes))
 
@@ -133,9 +140,16 @@ class ExemptionChecker:
         if len(record.cells) != self._width:
             return None, f"{len(record.cells)} columns, where the header has {self._width}"
         try:
-            return self._row(record.cells), ""
+            row = self._row(record.cells)
         except InputError as error:
             return None, str(error)
+        if self.hides(record, {row.number}):
+            return None, HIDING
+        return row, ""
+
+    def hides(self, record: Record, own: Collection[str] = ()) -> bool:
+        """Tell whether a line of a record of several has a number that is not its own."""
+        return hides_number(record.lines, self._in_lines, self._reading.numbers, own)
 
     def _row(self, cells: Sequence[str]) -> Row:
         said = {name: cells[at].strip() for name, at in self._columns.items()}
@@ -144,17 +158,17 @@ class ExemptionChecker:
         reading = self._reading
         expires_at = self._instant(said, "expires_at") if said.get("expires_at") else None
         new = NewExemption(
-            number=reading.numbers.read(as_meant(said["number"])),
+            number=reading.numbers.read(said["number"]),
             kind=self._kind(said.get("kind", "")),
-            evidence=said["evidence"],
-            added_by=said.get("added_by") or reading.added_by,
+            evidence=in_one_line(said["evidence"]),
+            added_by=in_one_line(said.get("added_by", "")) or reading.added_by,
             # A day means its beginning: an opt-out later that day counts.
             starts_at=from_microseconds(self._instant(said, "starts_at", start_of)),
             expires_at=None if expires_at is None else from_microseconds(expires_at),
             project=said.get("project") or reading.project,
             purposes=self._purposes(said.get("purposes", "")),
-            reference=said.get("reference", ""),
-            source=said.get("source") or reading.source,
+            reference=in_one_line(said.get("reference", "")),
+            source=in_one_line(said.get("source", "")) or reading.source,
             once=self._once(said.get("once", "")),
         )
         new.check_given(reading.now)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from callguard.errors import InputError
+from callguard.lists.entryfiles.severallines import lines_of
 from callguard.lists.unchanged import Unchanged
 
 LONGEST_LINE = 64 * 1024
@@ -38,6 +39,8 @@ class Record:
     """Those of JSON lines in the order of the file's first record; a key that is missing is empty."""
     why: str = ""
     """What is wrong with it already; empty if nothing is."""
+    lines: Sequence[Sequence[str]] = ()
+    """Of CSV, the lines of a record of several, each cut as a record of its own."""
 
 
 class EntryFile:
@@ -84,8 +87,9 @@ class EntryFile:
                 line, before = before + 1, reader.line_num
                 if not cells or (len(cells) == 1 and not cells[0].strip()):
                     continue
-                why = "a record over several lines" if before > line else ""
-                yield Record(line, [cell[1:] if cell.startswith(_ESCAPED) else cell for cell in cells], why)
+                several = lines_of(cells, delimiter) if before > line else []
+                unescaped = [cell[1:] if cell.startswith(_ESCAPED) else cell for cell in cells]
+                yield Record(line, unescaped, lines=several)
         except csv.Error as error:
             raise InputError(
                 f"not CSV: {error}", where=f"{self._name}: line {before + 1}", allowed="quotes in pairs"

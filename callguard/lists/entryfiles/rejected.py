@@ -20,6 +20,11 @@ _OURS = ("rejected_line", "rejected_why")
 """Our own columns: no words that an import knows, so that the file can be read again."""
 
 
+def columns_in_front(header: Sequence[str]) -> int:
+    """How many columns of a file are ours, in front of those that it had before it was rejected."""
+    return sum(name in _OURS for name in header)
+
+
 class Rejected:
     """Collects refused records.
 

@@ -114,6 +114,23 @@ def test_a_row_that_cannot_be_used_is_refused_with_its_reason(header: str, row: 
     assert why.isprintable()
 
 
+@pytest.mark.parametrize("blank", ["\u00a0", "\t", "\n", "\r\n", "\u2028", "  \u3000 ", " \n\n"])
+@pytest.mark.parametrize("header", ["reason", "source", "added_by"])
+def test_white_space_of_any_kind_in_free_text_is_one_plain_space(header: str, blank: str) -> None:
+    ((row,), why) = check(f"number,{header}", f"2015550123,asked{blank}the  agent")
+    assert why == ""
+    assert "asked the  agent" in (row.reason, row.source, row.added_by)
+
+
+@pytest.mark.parametrize("header", ["number", "category", "project", "expires_at"])
+def test_white_space_in_what_is_no_free_text_refuses_the_row(header: str) -> None:
+    cells = {"number": "2015550123", "category": "vip", "project": "bank", "expires_at": "2099-01-01"}
+    cells[header] = cells[header].replace(cells[header][1:4], f"\n{cells[header][1:4]}")
+    rows, why = check(",".join(cells), ",".join(cells.values()))
+    assert rows == []
+    assert why
+
+
 def test_bytes_that_are_no_text_do_no_harm_where_nothing_is_read_from_them() -> None:
     assert check("number,name", "2015550123,gr\udcfcn")[1] == ""
 

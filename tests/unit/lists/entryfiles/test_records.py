@@ -75,9 +75,18 @@ def test_what_could_hide_rows_refuses_the_whole_file(path: Path, content: bytes,
     assert "dnc.csv" in str(error.value)
 
 
-def test_a_record_over_several_lines_is_refused_with_its_first_line(path: Path) -> None:
-    records = read(path, b'number,note\n+62811,"one\n+62812,two"\n+62813,three\n')
-    assert [(line, bool(why)) for line, _, why in records] == [(1, False), (2, True), (4, False)]
+def test_a_record_over_several_lines_is_given_with_its_lines(path: Path) -> None:
+    path.write_bytes(b'number,note\n+62811,"one\r\n+62812,""two""",\'+1,"a, b"\n+62813,"three, four"\n')
+    with open_entries(path) as file:
+        records = [(record.line, record.cells, record.lines) for record in file.records()]
+    assert records[1:] == [
+        (
+            2,
+            ["+62811", 'one\r\n+62812,"two"', "+1", "a, b"],
+            [["+62811", "one"], ["+62812", '"two"', "'+1", "a, b"]],
+        ),
+        (4, ["+62813", "three, four"], []),
+    ]
 
 
 def test_a_file_that_is_written_to_while_it_is_read_is_refused(path: Path) -> None:
