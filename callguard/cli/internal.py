@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from callguard.cli import in_bulk, pass_settings
+from callguard.cli.days import read_day
 from callguard.cli.lists import known_purposes, open_lists, who_asks
 from callguard.cli.wordfiles import check_import, export_file, import_file
 from callguard.config import Settings
@@ -159,7 +160,4 @@ def _chosen(texts: Sequence[str]) -> dict[Role, list[str]]:
 def _start_of_days(file: Path, text: str | None) -> date:
     if text is None:
         return datetime.fromtimestamp(file.stat().st_mtime).astimezone().date()
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise InputError("not a day", where="--days-from", allowed="such as 2026-11-21") from None
+    return read_day(text, where="--days-from")

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -14,6 +14,7 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn,
 from rich.text import Text
 
 from callguard.cli import in_bulk, one_line, pass_settings
+from callguard.cli.days import read_day
 from callguard.cli.list import ask, check_terminal, layout_json, named, opened, tell_left_behind
 from callguard.cli.lists import tell_reach, who_asks
 from callguard.config import Settings
@@ -135,7 +136,7 @@ def import_(
                 who=who,
                 layout=layout,
                 region=region_of(registry.jurisdiction),
-                data_date=None if day is None else _day(day),
+                data_date=None if day is None else read_day(day, where="--date"),
                 rejected=rejected or beside(file, ".rejected.csv"),
                 limits=Limits(
                     shrink_percent=settings.registries.shrink_percent if shrink is None else shrink,
@@ -188,13 +189,6 @@ def _import(
         importer.clean(switched=True)
     except SqlError as error:
         tell_left_behind(error)
-
-
-def _day(text: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise InputError("not a day", where="date", allowed="YYYY-MM-DD, such as 2026-11-01") from None
 
 
 def _calls(store: RegistryStore, registry: Registry) -> Mapping[int, int]:

@@ -14,6 +14,7 @@ import click
 import sqlalchemy as sa
 
 from callguard.cli import one_line, pass_settings
+from callguard.cli.days import is_day
 from callguard.cli.shown import change_row, print_words, word_line, word_row
 from callguard.config import Settings
 from callguard.database import migrate, open_engine
@@ -177,7 +178,7 @@ def _expiry(text: str, now: datetime) -> datetime | None:
     try:
         if span := re.fullmatch(r"([1-9][0-9]{0,5})([hdw])", text, re.ASCII):
             return now + int(span[1]) * _UNITS[span[2]]
-        if re.fullmatch(r"\d{4}-\d\d-\d\d", text, re.ASCII):
+        if is_day(text):
             following = date.fromisoformat(text) + timedelta(days=1)
             return datetime.combine(following, time()).astimezone(UTC)
         at = datetime.fromisoformat(text)

@@ -10,6 +10,7 @@ from typing import Literal
 import click
 
 from callguard.cli import one_line, pass_settings
+from callguard.cli.days import is_day
 from callguard.config import NumberSettings, Settings
 from callguard.database import migrate, open_engine
 from callguard.errors import InputError, SqlError
@@ -125,12 +126,14 @@ def read_time(text: str, now: datetime, *, where: str, to_its_end: bool = False)
     try:
         if age := _AGE.fullmatch(text):
             return now - timedelta(**{_UNITS[age[2]]: int(age[1])})
-        day = days.get(text) or (date.fromisoformat(text) if len(text) <= len("2026-W47-6") else None)
-        if day is None:
+        day = days.get(text) or (date.fromisoformat(text) if is_day(text) else None)
+        if day is not None:
+            return datetime.combine(day + timedelta(days=to_its_end), time.min).astimezone()
+        if is_day(text[: len("2026-11-21")]):
             return datetime.fromisoformat(text).astimezone()
-        return datetime.combine(day + timedelta(days=to_its_end), time.min).astimezone()
     except (ValueError, OverflowError):
-        raise InputError(f"{text[:40]!a} is not a time", where=where, allowed=_TIMES) from None
+        pass
+    raise InputError(f"{text[:40]!a} is not a time", where=where, allowed=_TIMES)
 
 
 def _read_number(settings: NumberSettings, text: str) -> str:

@@ -101,6 +101,7 @@ def test_a_file_without_a_header_is_imported_by_its_format(
     refused = run("import", path)
     assert refused.exit_code == 2
     assert "--format" in refused.stderr
+    assert "YYYY-MM-DD" in run("import", path, "--format", "livevox", "--days-from", "20261120").stderr
     assert imported(run, path, "--format", "livevox", "--days-from", "2026-11-20")["added"] == 3
     assert [project for _, project, _ in listed(engine)] == ["12", None, None]
 

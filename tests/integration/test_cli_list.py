@@ -493,7 +493,8 @@ def test_without_a_running_guard_the_private_redis_is_no_matter(us: Run, write: 
 def test_the_day_of_the_data_is_given_or_the_files_and_is_none_to_come(us: Run, write: Write) -> None:
     future = str(TODAY + timedelta(days=2))
     refused(us("list", "import", "us", write("a", ONE), "--yes", "--date", future), "future")
-    refused(us("list", "import", "us", write("a", ONE), "--yes", "--date", "01/11/2026"), "YYYY-MM-DD")
+    for day in ("01/11/2026", "20261101", "2026-W44-7"):
+        refused(us("list", "import", "us", write("a", ONE), "--yes", "--date", day), "YYYY-MM-DD")
     done(us("list", "import", "us", write("2026-11-05.txt", ONE), "--yes", "--date", "2026-11-06"))
     assert shown(us)["data_date"] == "2026-11-06"
 
