@@ -1,4 +1,4 @@
-"""An import on a terminal: it shows how far it is, at what rate and how long yet, and then asks."""
+"""An import and a scrub on a terminal: they show how far they are, at what rate and how long yet."""
 
 import os
 import pty
@@ -51,3 +51,15 @@ def test_on_a_terminal_an_import_shows_its_progress_and_asks(
         assert words in told
     assert told.index("us would have 9,000 numbers") < told.index("Put it in force? [y/N]")
     assert f"numbers           {numbers}\r\n" in ask("list", "show", "us")[1]
+
+
+def test_on_a_terminal_a_scrub_shows_how_far_it_is_at_what_rate_and_how_long_yet(
+    ask: Ask, tmp_path: Path
+) -> None:
+    leads = tmp_path / "leads.csv"
+    leads.write_text("phone\n" + "081255550100\n" * 1_400_000)  # three pieces: a rate takes two
+    done, told = ask("scrub", leads, "-o", tmp_path / "clean.csv", "--refused", tmp_path / "refused.csv")
+    assert done == 0, told
+    for words in ("\u2501\u2501", "18.2/18.2 MB", "MB/s", "0:00:00"):
+        assert words in told
+    assert told.index("18.2/18.2 MB") < told.index("clean        1,400,000")
