@@ -141,7 +141,7 @@ def _json(_logger: WrappedLogger, _method: str, event: EventDict) -> str:
 
 
 def _console(_logger: WrappedLogger, _method: str, event: EventDict) -> str:
-    """`2026-01-01T00:00:00Z info    decided number=+62... agent="Ani Budi"`"""
+    """`2026-01-01T00:00:00Z info    decided number=+62... agent="desk 1"`"""
     at, level, what = (str(event.pop(key, "")) for key in ("at", "level", "event"))
     traceback = str(event.pop("exception", ""))
     values = [f"{_quoted(key)}={_quoted(value)}" for key, value in event.items()]

@@ -50,7 +50,7 @@ def test_a_number_on_no_list_is_allowed_and_exit_code_0(check: Check) -> None:
 def test_a_listed_number_is_refused_with_exit_code_3_and_the_entry_named(
     check: Check, engine: sa.Engine
 ) -> None:
-    ListStore(engine).add(NewEntry(NUMBER, "ani", reason="asked by phone"))
+    ListStore(engine).add(NewEntry(NUMBER, "tl1", reason="asked by phone"))
     result = check("081234567890")
     assert result.exit_code == 3
     assert result.stdout.splitlines()[0] == "081234567890: refuse, opt-out"
@@ -58,8 +58,8 @@ def test_a_listed_number_is_refused_with_exit_code_3_and_the_entry_named(
 
 
 def test_json_has_the_keys_of_the_outside_contract(check: Check, engine: sa.Engine) -> None:
-    ListStore(engine).add(NewEntry(NUMBER, "ani", project="bank", reason="asked"))
-    result = check("081234567890", "--json", "--project", "bank", "--purpose", "service", "--agent", "budi")
+    ListStore(engine).add(NewEntry(NUMBER, "tl1", project="bank", reason="asked"))
+    result = check("081234567890", "--json", "--project", "bank", "--purpose", "service", "--agent", "desk")
     assert result.exit_code == 3
     told = json.loads(result.stdout)
     steps = told.pop("explanation")
@@ -67,7 +67,7 @@ def test_json_has_the_keys_of_the_outside_contract(check: Check, engine: sa.Engi
     assert told | {"at": "", "rules": ""} == {
         "at": "", "dialled": "081234567890", "number": NUMBER, "number_kind": "subscriber", "number_why": "",
         "verdict": "refuse", "reason": "opt-out", "rules": "", "project": "bank", "purpose": "service",
-        "agent": "budi", "lists_position": 1, "lists_origin": "sql", "subject": "", "allowed_from": None,
+        "agent": "desk", "lists_position": 1, "lists_origin": "sql", "subject": "", "allowed_from": None,
         "matches": [{"reason": "opt-out", "kind": "entry", "id": "1", "category": "customer-request",
                      "project": "bank", "detail": "asked", "version": 1}],
     }  # fmt: skip
@@ -77,7 +77,7 @@ def test_json_has_the_keys_of_the_outside_contract(check: Check, engine: sa.Engi
 def test_an_entry_of_a_project_refuses_the_calls_of_that_project_alone(
     check: Check, engine: sa.Engine
 ) -> None:
-    ListStore(engine).add(NewEntry(NUMBER, "ani", project="bank"))
+    ListStore(engine).add(NewEntry(NUMBER, "tl1", project="bank"))
     assert check(NUMBER).exit_code == 0
     assert check(NUMBER, "--project", "other").exit_code == 0
     assert check(NUMBER, "--project", "bank").exit_code == 3
@@ -85,7 +85,7 @@ def test_an_entry_of_a_project_refuses_the_calls_of_that_project_alone(
 
 
 def test_numbers_are_read_as_the_pbx_dials_them(check: Check, engine: sa.Engine) -> None:
-    ListStore(engine).add(NewEntry(NUMBER, "ani"))
+    ListStore(engine).add(NewEntry(NUMBER, "tl1"))
     assert check("9081234567890", CALLGUARD_NUMBERS__OUTSIDE_LINE="9").exit_code == 3
 
 
@@ -191,7 +191,7 @@ def test_a_check_at_a_time_says_what_will_be_and_when_it_will_be_allowed(check: 
 
 
 def test_what_never_ends_is_told_so(check: Check, engine: sa.Engine) -> None:
-    ListStore(engine).add(NewEntry(NUMBER, "ani"))
+    ListStore(engine).add(NewEntry(NUMBER, "tl1"))
     assert "  allowed   not within a year, as things stand" in check(NUMBER).stdout
 
 
@@ -218,7 +218,7 @@ def test_a_time_that_is_no_instant_is_refused_and_what_is_right_is_said(
 def test_the_explanation_goes_through_every_rule_in_order_with_its_source(
     check: Check, engine: sa.Engine
 ) -> None:
-    ListStore(engine).add(NewEntry("+13055550123", "ani", reason="asked"))
+    ListStore(engine).add(NewEntry("+13055550123", "tl1", reason="asked"))
     at = ("+13055550123", "--at", "2026-11-23T22:00-05:00")
     told = json.loads(check(*at, "--json", **US).stdout)
     steps = told["explanation"]
@@ -240,7 +240,7 @@ def test_the_explanation_goes_through_every_rule_in_order_with_its_source(
 
 
 def test_the_explanation_lines_up_and_is_bounded_in_width(check: Check, engine: sa.Engine) -> None:
-    ListStore(engine).add(NewEntry(NUMBER, "ani", reason="[bold]asked" + "x" * 300))
+    ListStore(engine).add(NewEntry(NUMBER, "tl1", reason="[bold]asked" + "x" * 300))
     result = check(NUMBER, "--at", "2026-11-23T22:00+07:00", "--explain", **ID)
     lines = result.stdout.splitlines()
     start = next(index for index, line in enumerate(lines) if "the rule says" in line)

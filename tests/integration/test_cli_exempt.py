@@ -62,7 +62,7 @@ def add(run: Run) -> Run:
             "--evidence",
             "on tape",
             "--by",
-            "ani",
+            "tl1",
             *options,
             **environ,
         )
@@ -98,7 +98,7 @@ def test_an_exemption_is_added_shown_and_ended(run: Run, add: Run) -> None:
     (one,) = shown(run)["exemptions"]
     assert one | {"id": 0, "added_at": "", "starts_at": ""} == {
         "id": 0, "number": NUMBER, "kind": "consent", "project": "bank", "purposes": ["marketing", "survey"],
-        "evidence": "on tape", "reference": "tape 7", "source": "command line", "added_by": "ani",
+        "evidence": "on tape", "reference": "tape 7", "source": "command line", "added_by": "tl1",
         "added_at": "", "starts_at": "", "once": False, "expires_at": None, "expired": False,
     }  # fmt: skip
     both = json.loads(done(run("show", NUMBER, "--json")))
@@ -107,11 +107,11 @@ def test_an_exemption_is_added_shown_and_ended(run: Run, add: Run) -> None:
         table = done(run(*command, NUMBER))
         assert "tape 7" in table
         assert "marketing, survey" in table
-    done(run("exempt", "end", NUMBER, "--reason", "withdrawn", "--by", "budi"))
+    done(run("exempt", "end", NUMBER, "--reason", "withdrawn", "--by", "desk"))
     found = shown(run)
     assert found["exemptions"] == []
     assert [(change["action"], change["who"], change["why"]) for change in found["history"]] == [
-        ("add", "ani", "on tape"), ("remove", "budi", "withdrawn"),
+        ("add", "tl1", "on tape"), ("remove", "desk", "withdrawn"),
     ]  # fmt: skip
     assert "no such exemption" in done(run("exempt", "end", NUMBER, "--reason", "again"))
 
@@ -135,7 +135,7 @@ def test_an_override_is_for_one_call_or_a_day_at_most_and_somebody_s(run: Run, a
     refused(add("--expires", "25h", kind="override"), "for too long")
     command = ("exempt", "add", NUMBER, "--kind", "override", "--once")
     refused(run(*command, "--evidence", "x"), "by:", "--by WHO")
-    refused(run(*command, "--evidence", " ", "--by", "ani"), "evidence")
+    refused(run(*command, "--evidence", " ", "--by", "tl1"), "evidence")
     done(add("--once", kind="override"))
     (one,) = shown(run)["exemptions"]
     assert one["once"]
@@ -190,7 +190,7 @@ def test_what_makes_no_exemption_is_refused_with_what_is_allowed(
 
 
 def test_a_pattern_cannot_be_exempt(run: Run) -> None:
-    refused(run("exempt", "add", "+6221*", "--kind", "consent", "--evidence", "x", "--by", "ani"), "number")
+    refused(run("exempt", "add", "+6221*", "--kind", "consent", "--evidence", "x", "--by", "tl1"), "number")
 
 
 def test_an_exemption_is_in_redis_when_the_command_returns(
@@ -224,7 +224,7 @@ def said(words: Sequence[Entry | Exemption]) -> list[Entry | Exemption]:
 
 def imported(run: Run, path: Path, *options: str) -> dict[str, Any]:
     summary: dict[str, Any] = json.loads(
-        done(run("exempt", "import", path, "--json", "--by", "ani", *options))
+        done(run("exempt", "import", path, "--json", "--by", "tl1", *options))
     )
     return summary
 
@@ -278,14 +278,14 @@ def test_bad_rows_are_refused_with_their_line_and_reason_and_good_ones_are_added
     for line, told in expected.items():
         assert told in found[line]
     (one,) = ListStore(engine).lookup(OTHER).exemptions
-    assert (one.project, one.added_by, one.source) == ("bank", "ani", "import")
+    assert (one.project, one.added_by, one.source) == ("bank", "tl1", "import")
     assert one.starts_at == datetime(2026, 1, 1, 3, tzinfo=UTC)
 
 
 def test_a_consent_of_a_day_counts_from_its_beginning_so_that_an_opt_out_of_that_day_stands(
     run: Run, tmp_path: Path, engine: sa.Engine
 ) -> None:
-    ListStore(engine).add(NewEntry(NUMBER, "ani"))
+    ListStore(engine).add(NewEntry(NUMBER, "tl1"))
     path = tmp_path / "crm.csv"
     path.write_text(f"number,evidence,starts_at\n{NUMBER},ticked,{datetime.now().astimezone().date()}\n")
     assert imported(run, path, "--kind", "consent")["added"] == 1
@@ -361,7 +361,7 @@ def test_entries_with_purposes_come_back_from_a_file_exactly(
 ) -> None:
     done(run("add", NUMBER, "--purposes", "survey,marketing"))
     done(run("add", NUMBER))
-    done(run("exempt", "add", OTHER, "--kind", "consent", "--evidence", "x", "--by", "ani"))
+    done(run("exempt", "add", OTHER, "--kind", "consent", "--evidence", "x", "--by", "tl1"))
     store = ListStore(engine)
     before = store.lookup(NUMBER).entries
     for name in ("entries.csv", "entries.jsonl"):

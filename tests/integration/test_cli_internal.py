@@ -134,7 +134,7 @@ def test_rejected_rows_are_told_with_line_and_reason_and_can_be_imported_when_co
         ("201555012x\n2015550124\n", ()),
         ("201555012x\n2015550124,7,30\n", ("--format", "livevox")),
         ("2015550124,7,30\n201555012x\n", ("--format", "livevox")),
-        ("ani,201555012x\nbudi,2015550124\n", ("--column", "number=2")),
+        ("tl1,201555012x\ndesk,2015550124\n", ("--column", "number=2")),
     ],
 )
 def test_rejected_rows_of_a_file_without_a_header_can_be_imported_when_corrected(
@@ -173,7 +173,7 @@ def test_a_record_over_several_lines_is_an_entry_unless_one_of_them_hides_a_numb
         ('number,"note\n2015550123,x"\n2015550124,y\n', "line 1: a record over several lines"),
         ('number\n2015550123\n"2015550124\n', "line 3"),
         ("", "empty"),
-        ("name,city\nani,jakarta\n", "header"),
+        ("name,city\ntl1,jakarta\n", "header"),
         ("number\nnonsense\n", "no row that can be used"),
     ],
 )
@@ -216,14 +216,14 @@ def test_an_entry_in_force_is_not_added_twice_and_one_that_says_anything_else_is
 
 def test_every_added_entry_is_in_the_change_log_in_order(run: Run, engine: sa.Engine, tmp_path: Path) -> None:
     path = written(tmp_path, "number\n" + "".join(f"20155{n:05}\n" for n in range(2500)))
-    imported(run, path, "--by", "ani")
+    imported(run, path, "--by", "tl1")
     with engine.connect() as connection:
         logged = connection.execute(sa.select(changes).order_by(changes.c.position)).all()
     assert [row.entry for row in logged] == sorted({row.entry for row in logged})
-    assert {(row.action, row.who, row.why) for row in logged} == {("add", "ani", "imported from dnc.csv")}
+    assert {(row.action, row.who, row.why) for row in logged} == {("add", "tl1", "imported from dnc.csv")}
     assert len(logged) == 2500
     (change,) = ListStore(engine).history("+12015500007")
-    assert (change.who, change.word.number) == ("ani", "+12015500007")
+    assert (change.who, change.word.number) == ("tl1", "+12015500007")
 
 
 async def test_what_is_imported_is_in_redis_when_the_command_returns(

@@ -75,12 +75,12 @@ def test_a_new_list_is_shown_as_never_imported(us: Run) -> None:
 def test_an_import_is_in_force_when_the_command_returns(
     us: Run, write: Write, engine: sa.Engine, redis_settings: RedisSettings
 ) -> None:
-    told = done(us("list", "import", "us", write("2026-11-01.txt", ONE, TWO, ONE), "--yes", "--by", "ani"))
+    told = done(us("list", "import", "us", write("2026-11-01.txt", ONE, TWO, ONE), "--yes", "--by", "tl1"))
     assert "us has 2 numbers, data of 2026-11-01" in told
     assert listed(engine, redis_settings) == {ONE, TWO}
     found = shown(us)
     assert (found["numbers"], found["version"], found["data_date"]) == (2, 1, "2026-11-01")
-    assert (found["file"], found["imported_by"]) == ("2026-11-01.txt", "ani")
+    assert (found["file"], found["imported_by"]) == ("2026-11-01.txt", "tl1")
 
 
 def test_replace_append_and_remove_do_as_they_say(
@@ -445,8 +445,8 @@ def test_on_a_terminal_it_asks_before_the_switch(
 def test_a_second_import_at_once_is_told_who_is_at_it(us: Run, write: Write, engine: sa.Engine) -> None:
     registry = RegistryStore(engine).find("us")
     assert registry is not None
-    with import_lock(engine, registry.id, "us", who="budi"):
-        refused(us("list", "import", "us", write("a", ONE), "--yes"), "another import is under way", "budi")
+    with import_lock(engine, registry.id, "us", who="desk"):
+        refused(us("list", "import", "us", write("a", ONE), "--yes"), "another import is under way", "desk")
     done(us("list", "import", "us", write("a", ONE), "--yes"))
 
 
@@ -454,9 +454,9 @@ def test_a_list_is_not_changed_under_an_import_that_runs(us: Run, engine: sa.Eng
     registry = RegistryStore(engine).find("us")
     assert registry is not None
     before = shown(us)
-    with import_lock(engine, registry.id, "us", who="budi"):
-        refused(us("list", "set", "us", "--covers", "212"), "another import is under way", "budi")
-        refused(us("list", "set", "us", "--format", "lines"), "another import is under way", "budi")
+    with import_lock(engine, registry.id, "us", who="desk"):
+        refused(us("list", "set", "us", "--covers", "212"), "another import is under way", "desk")
+        refused(us("list", "set", "us", "--format", "lines"), "another import is under way", "desk")
     assert shown(us) == before
     done(us("list", "set", "us", "--covers", "212"))
 
@@ -513,7 +513,7 @@ def test_what_a_list_is_can_be_changed_and_is_in_force_when_the_command_returns(
 ) -> None:
     done(us("list", "import", "us", write("a", ONE), "--yes", "--date", str(TODAY - timedelta(days=20))))
     told = done(us("list", "set", "us", "--allowed-age-days", "14", "--covers", "305", "--kind", "state",
-                   "--format", "csv", "--by", "ani"))  # fmt: skip
+                   "--format", "csv", "--by", "tl1"))  # fmt: skip
     assert told == "us: changed\n"
     found = shown(us)
     assert (found["freshness"], found["covers"], found["kind"]) == ("stale", ["+1305"], "state")
@@ -532,7 +532,7 @@ def test_what_a_list_is_can_be_changed_and_is_in_force_when_the_command_returns(
     with engine.connect() as connection:
         log = connection.execute(sa.select(changes.c.who, changes.c.why).where(changes.c.action == "change"))
         ((who, why),) = log
-    assert who == "ani"
+    assert who == "tl1"
     assert '] -> ["1305"]; allowed_age_days: None -> 14' in why
 
 

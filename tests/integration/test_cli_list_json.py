@@ -117,9 +117,9 @@ def test_a_rollback_is_told_in_one_object(us: Run, write: Write) -> None:
 
 def test_a_drop_is_told_in_one_object_that_names_the_list_in_the_history(us: Run, write: Write) -> None:
     done(us("list", "import", "us", write("a", ONE), "--yes"))
-    found = told(us("list", "drop", "us", "--yes", "--json", "--by", "ani"))
+    found = told(us("list", "drop", "us", "--yes", "--json", "--by", "tl1"))
     (row,) = json.loads(done(us("list", "history", "us", "--json")))
-    assert found == {"name": "us", "list": row["list"], "dropped_by": "ani", "reach": "everywhere"}
+    assert found == {"name": "us", "list": row["list"], "dropped_by": "tl1", "reach": "everywhere"}
 
 
 def test_how_far_redis_is_is_in_the_object(us: Run, write: Write) -> None:

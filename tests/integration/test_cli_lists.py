@@ -51,20 +51,20 @@ def shown(run: Run, number: str = NUMBER) -> dict[str, list[dict[str, object]]]:
 
 
 def test_a_number_is_added_shown_and_removed(run: Run) -> None:
-    added = run("add", "0812-3456-7890", "--reason", "asked", "--by", "ani", "--project", "bank")
+    added = run("add", "0812-3456-7890", "--reason", "asked", "--by", "tl1", "--project", "bank")
     assert (added.exit_code, added.stdout.splitlines()[0]) == (0, f"{NUMBER}: added")
     (entry,) = shown(run)["entries"]
     assert entry["number"] == NUMBER
     assert (entry["category"], entry["project"]) == ("customer-request", "bank")
-    assert (entry["reason"], entry["added_by"]) == ("asked", "ani")
+    assert (entry["reason"], entry["added_by"]) == ("asked", "tl1")
     assert (entry["expires_at"], entry["expired"]) == (None, False)
-    removed = run("remove", "+6281234567890", "--reason", "called again", "--by", "budi")
+    removed = run("remove", "+6281234567890", "--reason", "called again", "--by", "desk")
     assert (removed.exit_code, removed.stdout.splitlines()[0]) == (0, f"{NUMBER}: removed")
     found = shown(run)
     assert found["entries"] == []
     assert [(change["action"], change["who"], change["why"]) for change in found["history"]] == [
-        ("add", "ani", "asked"),
-        ("remove", "budi", "called again"),
+        ("add", "tl1", "asked"),
+        ("remove", "desk", "called again"),
     ]
 
 
@@ -179,7 +179,7 @@ def test_a_number_that_a_spreadsheet_made_a_decimal_is_added_shown_and_removed_a
 
 
 def test_a_pattern_is_added_shown_and_removed_in_its_one_form(run: Run) -> None:
-    assert run("add", "021*", "--by", "ani").stdout.splitlines()[0] == "+6221*: added"
+    assert run("add", "021*", "--by", "tl1").stdout.splitlines()[0] == "+6221*: added"
     assert run("add", "+62 21 *").stdout.splitlines()[0] == "+6221*: already there"
     (entry,) = shown(run, "+6221*")["entries"]
     assert entry["number"] == "+6221*"

@@ -74,7 +74,7 @@ def test_json_has_a_line_a_decision_newest_first(run: Run, tmp_path: Path) -> No
 
 def test_the_filters_are_all_obeyed(run: Run, tmp_path: Path) -> None:
     wanted = a_decision(
-        Verdict.REFUSE, at=START, number="+6281234567890", agent="siti", project="shop", reference="0000042"
+        Verdict.REFUSE, at=START, number="+6281234567890", agent="team", project="shop", reference="0000042"
     )
     store(
         tmp_path,
@@ -82,20 +82,20 @@ def test_the_filters_are_all_obeyed(run: Run, tmp_path: Path) -> None:
             wanted,
             a_decision(at=START - timedelta(days=2)),
             a_decision(at=START + timedelta(days=2)),
-            a_decision(agent="budi", number="+6281234567891"),
+            a_decision(agent="desk", number="+6281234567891"),
         ],
     )
     for filters in (
-        ["--since", "2026-11-21", "--until", "2026-11-21", "--agent", "siti"],
+        ["--since", "2026-11-21", "--until", "2026-11-21", "--agent", "team"],
         ["--refused"],
-        ["--agent", "siti"],
+        ["--agent", "team"],
         ["--project", "shop"],
         ["--reason", "opt-out"],
         ["--reference", "0000042"],
         ["--reference", "000 0042"],
         ["--reference", "000-0042"],
         ["--number", "0812-3456-7890", "--refused"],
-        ["--number", "+62 812 3456 7890", "--agent", "siti", "--limit", "1"],
+        ["--number", "+62 812 3456 7890", "--agent", "team", "--limit", "1"],
     ):
         lines = run("--json", *filters).stdout.splitlines()
         assert [json.loads(line)["id"] for line in lines] == [wanted.id], filters

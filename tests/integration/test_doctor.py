@@ -272,7 +272,7 @@ async def test_an_empty_redis_is_a_warning_for_sql_is_asked(
 
 
 async def test_lists_in_redis_that_are_behind_sql_are_found(site: Site, engine: sa.Engine) -> None:
-    ListStore(engine).add(NewEntry("+6281234567890", "ani"))
+    ListStore(engine).add(NewEntry("+6281234567890", "tl1"))
     assert "Redis is at position 0, SQL at 1" in await site.only("lists", State.WARNING)
 
 
@@ -296,9 +296,9 @@ async def test_a_registry_list_that_is_too_old_is_a_warning(
     site: Site, engine: sa.Engine, day: date | None, state: State, told: str
 ) -> None:
     store = RegistryStore(engine)
-    us = store.create(NewRegistry("us", "US", "do-not-call", "1", (), 31, "{}"), by="ani")
+    us = store.create(NewRegistry("us", "US", "do-not-call", "1", (), 31, "{}"), by="tl1")
     generation = store.begin(
-        us.id, mode="replace", file="f", digest="d", data_date=day, who="ani", block_size=10_000
+        us.id, mode="replace", file="f", digest="d", data_date=day, who="tl1", block_size=10_000
     )
     store.switch(generation.id, Counts(0, 7, 7, 0, 0), instead_of=None, why="")
     (finding,) = (await site.examined())["registries"]
@@ -307,7 +307,7 @@ async def test_a_registry_list_that_is_too_old_is_a_warning(
 
 
 async def test_a_registry_list_that_was_never_imported_is_a_warning(site: Site, engine: sa.Engine) -> None:
-    RegistryStore(engine).create(NewRegistry("us", "US", "do-not-call", "1", (), 31, "{}"), by="ani")
+    RegistryStore(engine).create(NewRegistry("us", "US", "do-not-call", "1", (), 31, "{}"), by="tl1")
     (finding,) = (await site.examined())["registries"]
     assert (finding.state, "never imported" in finding.told) == (State.WARNING, True)
 

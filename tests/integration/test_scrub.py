@@ -106,12 +106,12 @@ def add_registry(
     """A registry list that holds these numbers; without any, one that was never imported."""
     store = RegistryStore(engine)
     created = store.create(
-        NewRegistry(name, "ID", "national", code, coverage, allowed_age_days, "{}"), by="ani"
+        NewRegistry(name, "ID", "national", code, coverage, allowed_age_days, "{}"), by="tl1"
     )
     if not numbers:
         return
     generation = store.begin(
-        created.id, mode="replace", file="f", digest="0" * 64, data_date=data_date, who="ani", block_size=size
+        created.id, mode="replace", file="f", digest="0" * 64, data_date=data_date, who="tl1", block_size=size
     )
     found: dict[int, list[int]] = {}
     for number in sorted(set(numbers)):
@@ -147,7 +147,7 @@ PURPOSES = st.sampled_from([(), (), ("marketing",), ("survey",)])
 ENTRY = st.builds(
     NewEntry,
     number=st.one_of(FEW, FEW, st.sampled_from(PATTERNS)),
-    added_by=st.just("ani"),
+    added_by=st.just("tl1"),
     category=st.sampled_from(CATEGORIES),
     project=st.sampled_from([None, "bank", "shop"]),
     expires_at=st.sampled_from([None, AT, AT - HOURS, AT + HOURS]),
@@ -161,7 +161,7 @@ EXEMPTION = st.builds(
     number=FEW,
     kind=st.sampled_from([ExemptionKind.CONSENT, ExemptionKind.PURCHASE, ExemptionKind.INQUIRY]),
     evidence=st.just("x"),
-    added_by=st.just("ani"),
+    added_by=st.just("tl1"),
     starts_at=STARTS,
     expires_at=st.sampled_from([None, AT + 2 * HOURS]),
     project=st.sampled_from([None, "bank", "shop"]),
@@ -171,7 +171,7 @@ EXEMPTION = st.builds(
     number=FEW,
     kind=st.just(ExemptionKind.CALLBACK),
     evidence=st.just("x"),
-    added_by=st.just("ani"),
+    added_by=st.just("tl1"),
     starts_at=STARTS,
     expires_at=st.just(AT + 2 * HOURS),
     project=st.sampled_from([None, "bank", "shop"]),
@@ -181,7 +181,7 @@ OVERRIDE = st.builds(
     number=FEW,
     kind=st.just(ExemptionKind.OVERRIDE),
     evidence=st.just("x"),
-    added_by=st.just("ani"),
+    added_by=st.just("tl1"),
     starts_at=st.sampled_from([AT - HOURS, AT + HOURS]),
     expires_at=st.just(AT + 2 * HOURS),
     project=st.sampled_from([None, "bank"]),
@@ -310,7 +310,7 @@ def test_every_row_has_the_verdict_that_a_check_of_its_number_has(
 ) -> None:
     folder = copied_database()
     engine = open_engine(SqlSettings(), folder)
-    add_rows(engine, [row_of(*one) for one in said], who="ani", why="", now=AT)
+    add_rows(engine, [row_of(*one) for one in said], who="tl1", why="", now=AT)
     made = [decision_row(a_decision(number=number, at=at)) for number, at in called]
     journal = JournalStore(engine)
     journal.add_decisions(lambda: made)
@@ -351,7 +351,7 @@ def test_every_row_has_the_verdict_that_a_check_of_its_number_has(
 
 def consent(number: int, starts_at: datetime, kind: ExemptionKind = ExemptionKind.CONSENT) -> Row:
     return exemption_row(
-        NewExemption(number=f"+{number}", kind=kind, evidence="x", added_by="ani", starts_at=starts_at)
+        NewExemption(number=f"+{number}", kind=kind, evidence="x", added_by="tl1", starts_at=starts_at)
     )
 
 
@@ -366,14 +366,14 @@ def test_of_many_numbers_the_latest_word_about_each_counts(engine: sa.Engine) ->
     first, second, third, fourth = 628120000000, 628120000001, 622150001000, 622150001001
     earlier = GIVEN - 5 * HOURS
     rows = [
-        *(row_of(NewEntry(f"+{number}", "ani"), GIVEN) for number in (first, second)),
+        *(row_of(NewEntry(f"+{number}", "tl1"), GIVEN) for number in (first, second)),
         consent(first, GIVEN - HOURS),
         consent(second, GIVEN + HOURS),
-        row_of(NewEntry("+6221*", "ani"), earlier),
+        row_of(NewEntry("+6221*", "tl1"), earlier),
         consent(third, earlier - HOURS),
         consent(fourth, earlier + HOURS),
     ]
-    add_rows(engine, rows, who="ani", why="", now=AT)
+    add_rows(engine, rows, who="tl1", why="", now=AT)
     opt_out = Reason.OPT_OUT
     assert decided(engine, [first, second, third, fourth], rules()) == [opt_out, None, opt_out, None]
 
@@ -383,7 +383,7 @@ def test_of_many_relationships_each_covers_its_number_for_so_many_months(engine:
     minute = timedelta(minutes=1)
     starts = {628120000000: ending - minute, 628120000001: ending, 628120000002: ending + minute}
     rows = [consent(number, start, ExemptionKind.PURCHASE) for number, start in starts.items()]
-    add_rows(engine, rows, who="ani", why="", now=AT)
+    add_rows(engine, rows, who="tl1", why="", now=AT)
     add_registry(engine, "national", [*starts], code="62", data_date=AT.date())
     assert decided(engine, [*starts], rules(over=AREA)) == [Reason.REGISTRY, Reason.REGISTRY, None]
 
@@ -392,33 +392,33 @@ def test_of_many_relationships_each_covers_its_number_for_so_many_months(engine:
 
 LEADS = (
     b"\xef\xbb\xbfname;No. HP;note\r\n"
-    b'"Sri; Ayu";0812-5555-0100;"said ""no""\r\ntwice"\r\n'
-    b"Budi;+6281255550101;caf\xe9\n"
+    b'"One; Two";0812-5555-0100;"said ""no""\r\ntwice"\r\n'
+    b"Desk;+6281255550101;caf\xe9\n"
     b"\n"
-    b"Wati;;\r\n"
-    b"Joko;081255550102;last"
+    b"Late;;\r\n"
+    b"Last;081255550102;last"
 )
 
 
 def test_rows_are_kept_to_the_byte_and_the_header_goes_to_both_files(
     run: Run, files: Files, engine: sa.Engine
 ) -> None:
-    ListStore(engine).add(NewEntry("+6281255550100", "ani"))
+    ListStore(engine).add(NewEntry("+6281255550100", "tl1"))
     add_registry(engine, "national", [6281255550102], code="62")
     result = run(LEADS)
     assert (result.exit_code, result.stderr) == (0, "")
-    assert files.clean.read_bytes() == (b"\xef\xbb\xbfname;No. HP;note\r\nBudi;+6281255550101;caf\xe9\n\n")
+    assert files.clean.read_bytes() == (b"\xef\xbb\xbfname;No. HP;note\r\nDesk;+6281255550101;caf\xe9\n\n")
     assert files.refused.read_bytes() == (
         b"\xef\xbb\xbfname;No. HP;note;callguard_lists;callguard_reason\r\n"
-        b'"Sri; Ayu";0812-5555-0100;"said ""no""\r\ntwice";internal;opt-out\r\n'
-        b"Wati;;;;unreadable-number\r\n"
-        b"Joko;081255550102;last;national;registry"
+        b'"One; Two";0812-5555-0100;"said ""no""\r\ntwice";internal;opt-out\r\n'
+        b"Late;;;;unreadable-number\r\n"
+        b"Last;081255550102;last;national;registry"
     )
     assert "No. HP" in result.stdout
 
 
 def test_the_summary_counts_the_rows_by_reason(run: Run, engine: sa.Engine) -> None:
-    ListStore(engine).add(NewEntry("+6281255550100", "ani"))
+    ListStore(engine).add(NewEntry("+6281255550100", "tl1"))
     told = json.loads(run(LEADS, "--json").stdout)
     assert told | {"seconds": 0} == {
         "rows": 4, "clean": 2, "refused": {"opt-out": 1, "unreadable-number": 1}, "columns": ["No. HP"],
@@ -427,7 +427,7 @@ def test_the_summary_counts_the_rows_by_reason(run: Run, engine: sa.Engine) -> N
 
 
 def test_project_and_purpose_are_those_of_the_call(run: Run, files: Files, engine: sa.Engine) -> None:
-    ListStore(engine).add(NewEntry("+6281255550100", "ani", project="bank"))
+    ListStore(engine).add(NewEntry("+6281255550100", "tl1", project="bank"))
     content = b"phone\n081255550100\n"
     assert run(content).exit_code == 0
     assert files.clean.read_bytes() == content
@@ -440,7 +440,7 @@ def test_an_entry_that_will_have_expired_at_the_time_of_the_calls_does_not_count
     run: Run, files: Files, engine: sa.Engine
 ) -> None:
     expires = datetime.now(UTC) + timedelta(days=2)
-    ListStore(engine).add(NewEntry("+6281255550100", "ani", expires_at=expires))
+    ListStore(engine).add(NewEntry("+6281255550100", "tl1", expires_at=expires))
     content = b"phone\n081255550100\n"
     run(content)
     assert files.clean.read_bytes() == b"phone\n"
@@ -462,8 +462,8 @@ def test_a_list_of_which_blocks_are_missing_lets_no_lead_through(
 
 def test_an_entry_that_was_removed_does_not_count(run: Run, files: Files, engine: sa.Engine) -> None:
     store = ListStore(engine)
-    store.add(NewEntry("+6281255550100", "ani"))
-    store.remove("+6281255550100", by="ani", why="a mistake")
+    store.add(NewEntry("+6281255550100", "tl1"))
+    store.remove("+6281255550100", by="tl1", why="a mistake")
     run(b"phone\n081255550100\n")
     assert files.clean.read_bytes() == b"phone\n081255550100\n"
 
@@ -474,7 +474,7 @@ def test_every_entry_counts_however_many_statements_it_takes_to_read_them(
     monkeypatch.setattr("callguard.scrub.lists._AT_ONCE", 2)
     store = ListStore(engine)
     for number in range(7):
-        store.add(NewEntry(f"+628125555010{number}", "ani"))
+        store.add(NewEntry(f"+628125555010{number}", "tl1"))
     run(b"phone\n" + b"".join(b"08125555010%d\n" % number for number in range(10)))
     assert files.clean.read_bytes() == b"phone\n081255550107\n081255550108\n081255550109\n"
 
@@ -482,7 +482,7 @@ def test_every_entry_counts_however_many_statements_it_takes_to_read_them(
 def test_with_several_columns_every_number_of_a_row_must_be_allowed(
     run: Run, files: Files, engine: sa.Engine
 ) -> None:
-    ListStore(engine).add(NewEntry("+6281255550100", "ani"))
+    ListStore(engine).add(NewEntry("+6281255550100", "tl1"))
     content = (
         b"id,phone,alt_phone\n"
         b"1,081255550101,081255550102\n"
@@ -519,9 +519,9 @@ def test_numbers_of_another_region_are_read_as_there(run: Run, files: Files) -> 
 def test_a_mark_without_end_refuses_its_own_row_and_hides_no_other(
     run: Run, files: Files, engine: sa.Engine
 ) -> None:
-    ListStore(engine).add(NewEntry("+6281255550100", "ani"))
-    run(b'phone,name\n081255550101,"Sri\n081255550100,Budi\n081255550102,"Wati"\n')
-    assert files.clean.read_bytes() == b'phone,name\n081255550102,"Wati"\n'
+    ListStore(engine).add(NewEntry("+6281255550100", "tl1"))
+    run(b'phone,name\n081255550101,"One\n081255550100,Desk\n081255550102,"Late"\n')
+    assert files.clean.read_bytes() == b'phone,name\n081255550102,"Late"\n'
 
 
 HIDING = [
@@ -582,7 +582,7 @@ def test_a_header_of_several_lines_that_hides_a_number_refuses_the_file(run: Run
         (b"PK\x03\x04rest", "ZIP"),
         (b"\x1f\x8brest", "compressed"),
         (b"phone\n\0\n", "no text"),
-        (b"name\nBudi\n", "no column holds numbers"),
+        (b"name\nDesk\n", "no column holds numbers"),
         (b"081255550100\n" + b"1" * 70_000, "row 2"),
     ],
 )
@@ -730,18 +730,18 @@ def test_no_row_is_lost_or_changed_where_one_piece_ends_and_the_next_begins(
 def test_a_lead_file_of_vicidial_is_read_by_each_row_s_calling_code(
     run: Run, files: Files, engine: sa.Engine
 ) -> None:
-    ListStore(engine).add(NewEntry("+6281255550100", "ani"))
+    ListStore(engine).add(NewEntry("+6281255550100", "tl1"))
     add_registry(engine, "national", [12015550123], code="1")
     header = b"vendor_lead_code,phone_code,phone_number,alt_phone,first_name\n"
     rows = [
-        b"1,62,81255550100,,Sri\n",
-        b"2,62,081255550100,,Sri\n",
-        b"3,1,2015550123,,Jo\n",
-        b"4,1,81255550100,,Jo\n",
-        b"5,62,20155,,Sri\n",
-        b"6,62,81255550101.0,,Sri\n",
-        b"7,,081255550100,,Sri\n",
-        b"8,XX,081255550101,,Sri\n",
+        b"1,62,81255550100,,One\n",
+        b"2,62,081255550100,,One\n",
+        b"3,1,2015550123,,Us\n",
+        b"4,1,81255550100,,Us\n",
+        b"5,62,20155,,One\n",
+        b"6,62,81255550101.0,,One\n",
+        b"7,,081255550100,,One\n",
+        b"8,XX,081255550101,,One\n",
     ]
     result = run(header + b"".join(rows))
     assert result.exit_code == 0, result.output

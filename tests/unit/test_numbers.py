@@ -153,7 +153,7 @@ def test_a_written_number_reads_as_the_dialled_one() -> None:
     assert JAKARTA.read_e164("62812-3456-7890") == read("9 0812 3456 7890", JAKARTA)
 
 
-@pytest.mark.parametrize("text", ["110", "101", "14045", "", "budi", "\x00\ud800" + "9" * 10_000])
+@pytest.mark.parametrize("text", ["110", "101", "14045", "", "desk", "\x00\ud800" + "9" * 10_000])
 def test_what_is_not_a_subscriber_cannot_be_written_into_a_list(text: str) -> None:
     with pytest.raises(InputError) as caught:
         NumberReader(internal=("1XX",)).read_e164(text)
@@ -218,7 +218,7 @@ def test_own_country_code_or_area_code_is_settled_by_the_missing_trunk_prefix() 
     [
         "",
         "anonymous",
-        "sip:budi@carrier.example",
+        "sip:desk@carrier.example",
         "sip:0812345678%0d%0a90@carrier.example",
         "tel:0812345678;phone-context=+62x",
         "021 5550123/4",

@@ -136,13 +136,13 @@ def test_rows_at_once_are_the_same_as_one_by_one(
 def test_the_change_log_has_each_new_entry_once_in_their_order(engine: sa.Engine, store: ListStore) -> None:
     store.add(NewEntry("+6281200000009", "tl"))
     rows = [row("+6281200000003"), row("+6281200000001"), row("+6281200000003")]
-    assert add_rows(engine, rows, who="ani", why="imported", now=NOW) == 2
+    assert add_rows(engine, rows, who="tl1", why="imported", now=NOW) == 2
     with engine.connect() as connection:
         logged = connection.execute(sa.select(changes).order_by(changes.c.position)).all()
     assert [(one.number, one.who, one.why) for one in logged] == [
         ("+6281200000009", "tl", ""),
-        ("+6281200000003", "ani", "imported"),
-        ("+6281200000001", "ani", "imported"),
+        ("+6281200000003", "tl1", "imported"),
+        ("+6281200000001", "tl1", "imported"),
     ]
 
 
@@ -174,7 +174,7 @@ def test_an_imported_opt_out_that_is_later_than_a_consent_is_the_latest_word(
             number=number,
             kind=ExemptionKind.CONSENT,
             evidence="form",
-            added_by="ani",
+            added_by="tl1",
             starts_at=february,
         )
     )

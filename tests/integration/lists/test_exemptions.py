@@ -20,7 +20,7 @@ CONSENT = NewExemption(
     number=NUMBER,
     kind=ExemptionKind.CONSENT,
     evidence="ticked the box",
-    added_by="ani",
+    added_by="tl1",
     starts_at=NOW,
     expires_at=NOW + timedelta(days=365),
     project="bank",
@@ -51,7 +51,7 @@ def test_an_exemption_is_kept_as_it_was_given(store: ListStore) -> None:
         evidence="ticked the box",
         reference="form 7",
         source="web",
-        added_by="ani",
+        added_by="tl1",
         added_at=exemption.added_at,
         starts_at=NOW,
         expires_at=NOW + timedelta(days=365),
@@ -59,13 +59,13 @@ def test_an_exemption_is_kept_as_it_was_given(store: ListStore) -> None:
     assert store.lookup(NUMBER).exemptions == (exemption,)
     (change,) = store.history(NUMBER)
     assert (change.action, change.who, change.why, change.word) == (
-        Action.ADD, "ani", "ticked the box", exemption,
+        Action.ADD, "tl1", "ticked the box", exemption,
     )  # fmt: skip
 
 
 def test_the_very_same_exemption_is_not_added_twice(store: ListStore) -> None:
     exemption, _ = store.add_exemption(CONSENT)
-    assert store.add_exemption(replace(CONSENT, added_by="budi")) == (exemption, False)
+    assert store.add_exemption(replace(CONSENT, added_by="desk")) == (exemption, False)
     for other in (
         replace(CONSENT, purposes=()),
         replace(CONSENT, starts_at=NOW + timedelta(seconds=1)),
@@ -76,14 +76,14 @@ def test_the_very_same_exemption_is_not_added_twice(store: ListStore) -> None:
 
 
 def test_an_entry_is_no_exemption_and_neither_ends_with_the_other(store: ListStore) -> None:
-    entry, _ = store.add(NewEntry(NUMBER, "ani"))
+    entry, _ = store.add(NewEntry(NUMBER, "tl1"))
     exemption, _ = store.add_exemption(CONSENT)
     hits = store.lookup(NUMBER)
     assert (hits.entries, hits.exemptions) == ((entry,), (exemption,))
-    assert store.remove(NUMBER, by="ani", why="") == (entry,)
+    assert store.remove(NUMBER, by="tl1", why="") == (entry,)
     assert store.lookup(NUMBER).exemptions == (exemption,)
-    again, _ = store.add(NewEntry(NUMBER, "ani"))
-    assert store.end_exemptions(NUMBER, by="ani", why="withdrawn") == (exemption,)
+    again, _ = store.add(NewEntry(NUMBER, "tl1"))
+    assert store.end_exemptions(NUMBER, by="tl1", why="withdrawn") == (exemption,)
     hits = store.lookup(NUMBER)
     assert (hits.entries, hits.exemptions) == ((again,), ())
     assert [(change.action, change.word.id) for change in store.history(NUMBER)] == [
@@ -104,10 +104,10 @@ def test_only_the_exemptions_of_the_kind_and_project_that_are_named_end(store: L
 
 
 def test_an_entry_with_purposes_is_another_than_one_without(store: ListStore) -> None:
-    plain, _ = store.add(NewEntry(NUMBER, "ani"))
-    some, added = store.add(NewEntry(NUMBER, "ani", purposes=("marketing",)))
+    plain, _ = store.add(NewEntry(NUMBER, "tl1"))
+    some, added = store.add(NewEntry(NUMBER, "tl1", purposes=("marketing",)))
     assert added
-    assert store.add(NewEntry(NUMBER, "ani", purposes=("marketing",))) == (some, False)
+    assert store.add(NewEntry(NUMBER, "tl1", purposes=("marketing",))) == (some, False)
     assert store.lookup(NUMBER).entries == (plain, some)
 
 
@@ -115,7 +115,7 @@ def test_an_entry_with_purposes_is_another_than_one_without(store: ListStore) ->
 def test_an_opt_out_that_is_said_again_after_a_consent_is_the_latest_word(
     store: ListStore, listed: str
 ) -> None:
-    asked = NewEntry(listed, "ani", reason="asked by phone")
+    asked = NewEntry(listed, "tl1", reason="asked by phone")
     first, _ = store.add(asked)
     assert store.add(asked) == (first, False)
     store.add_exemption(replace(CONSENT, number=OTHER[:-1] + "93"))
@@ -158,8 +158,8 @@ async def test_of_many_calls_at_once_one_gets_the_override(lists: Lists) -> None
 
 async def test_redis_says_of_a_number_what_sql_says(lists: Lists) -> None:
     await lists.sync.rebuild()
-    await lists.writer.add(NewEntry(NUMBER, "ani", purposes=("survey",)))
-    await lists.writer.add(NewEntry("+62812*", "ani"))
+    await lists.writer.add(NewEntry(NUMBER, "tl1", purposes=("survey",)))
+    await lists.writer.add(NewEntry("+62812*", "tl1"))
     await lists.writer.add_exemption(CONSENT)
     await lists.writer.add_exemption(OVERRIDE)
     await lists.writer.add_exemption(replace(CONSENT, number=OTHER))
@@ -170,7 +170,7 @@ async def test_redis_says_of_a_number_what_sql_says(lists: Lists) -> None:
     assert await lists.sync.rebuild()
     _, held = await lists.cache.lookup(NUMBER)
     assert (len(held.entries), len(held.exemptions)) == (2, 2)
-    await lists.writer.end_exemptions(NUMBER, by="ani", why="withdrawn")
+    await lists.writer.end_exemptions(NUMBER, by="tl1", why="withdrawn")
     _, held = await lists.cache.lookup(NUMBER)
     assert (len(held.entries), held.exemptions) == (2, ())
 

@@ -363,7 +363,7 @@ async def test_the_catalogue_is_read_with_all_that_a_list_is(us: Lists) -> None:
         file="a",
         digest="",
         data_date=date(2026, 11, 1),
-        who="ani",
+        who="tl1",
         block_size=65_536,
     )
     us.switch("id", begun.id, Counts(0, 0, 0, 0, 0))

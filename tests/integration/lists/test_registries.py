@@ -32,7 +32,7 @@ def registry_store(engine: sa.Engine) -> RegistryStore:
 
 def created(store: RegistryStore, name: str = "us") -> Registry:
     new = NewRegistry(name, "US", "marketing", "1", ("1212",), 31, "{}")
-    return store.create(new, by="ani")
+    return store.create(new, by="tl1")
 
 
 def begun(store: RegistryStore, registry: Registry) -> int:
@@ -42,7 +42,7 @@ def begun(store: RegistryStore, registry: Registry) -> int:
         file="november.txt",
         digest="d1",
         data_date=date(2026, 11, 1),
-        who="ani",
+        who="tl1",
         block_size=SIZE,
     ).id
 
@@ -113,7 +113,7 @@ def test_a_rollback_repeats_the_one_before_under_an_id_of_its_own(registry_store
     us = created(registry_store)
     first = loaded(registry_store, us, 12125550100)
     second = loaded(registry_store, us, 12125550100, 12125560100)
-    back = registry_store.begin_rollback(us.id, who="budi")
+    back = registry_store.begin_rollback(us.id, who="desk")
     assert (back.content, back.numbers, back.added, back.removed) == (first, 1, 3, 2)
     counts = Counts(back.blocks, back.numbers, back.added, back.removed, 0)
     registry_store.switch(back.id, counts, instead_of=second, why="")
@@ -122,7 +122,7 @@ def test_a_rollback_repeats_the_one_before_under_an_id_of_its_own(registry_store
     # The first generation is retired, but its blocks are those of the one in force.
     assert registry_store.generation(first).state == "retired"
     assert registry_store.doomed(us.id) == ()
-    again = registry_store.begin_rollback(us.id, who="budi")
+    again = registry_store.begin_rollback(us.id, who="desk")
     assert (again.content, again.added, again.removed) == (second, 2, 3)
 
 
@@ -130,7 +130,7 @@ def test_a_rollback_of_a_dead_command_dooms_no_blocks_that_are_in_use(registry_s
     us = created(registry_store)
     loaded(registry_store, us, 12125550100)
     loaded(registry_store, us, 12125560100)
-    back = registry_store.begin_rollback(us.id, who="budi")
+    back = registry_store.begin_rollback(us.id, who="desk")
     registry_store.fail_dead(us.id)
     assert registry_store.generation(back.id).state == "failed"
     assert registry_store.doomed(us.id) == ()
@@ -139,10 +139,10 @@ def test_a_rollback_of_a_dead_command_dooms_no_blocks_that_are_in_use(registry_s
 def test_there_is_no_going_back_from_the_first_generation(registry_store: RegistryStore) -> None:
     us = created(registry_store)
     with pytest.raises(InputError, match="no generation before"):
-        registry_store.begin_rollback(us.id, who="budi")
+        registry_store.begin_rollback(us.id, who="desk")
     loaded(registry_store, us, 12125550100)
     with pytest.raises(InputError, match="no generation before"):
-        registry_store.begin_rollback(us.id, who="budi")
+        registry_store.begin_rollback(us.id, who="desk")
     assert len(registry_store.history(us.id)) == 1
 
 
@@ -172,11 +172,11 @@ def test_a_dropped_list_is_gone_its_name_is_free_and_its_history_stays(
 ) -> None:
     us = created(registry_store)
     first = loaded(registry_store, us, 12125550100)
-    registry_store.drop(us.id, by="budi")
+    registry_store.drop(us.id, by="desk")
     assert registry_store.find("us") is None
     assert registry_store.doomed(us.id) == (first,)
     with pytest.raises(InputError, match="dropped it already"):
-        registry_store.drop(us.id, by="budi")
+        registry_store.drop(us.id, by="desk")
     again = created(registry_store)
     assert again.id != us.id
     assert [one.id for one in registry_store.history(us.id)] == [first]
@@ -196,7 +196,7 @@ def test_what_a_drop_that_was_killed_has_left_goes_with_the_next_import_of_any_l
     dead = begun(registry_store, us)
     registry_store.add_blocks(dead, [(5, b"\1\1\0")])
     kept = loaded(registry_store, uk, 12125550100)
-    registry_store.drop(us.id, by="ani")
+    registry_store.drop(us.id, by="tl1")
     assert registry_store.doomed(uk.id) == (first, dead)
     assert [one.state for one in registry_store.history(us.id)] == ["failed", "retired"]
     assert contents(registry_store, kept)
@@ -225,15 +225,15 @@ def test_long_blocks_are_read_few_at_a_time(registry_store: RegistryStore) -> No
 
 def test_a_second_importer_is_told_who_is_at_it(registry_store: RegistryStore, engine: sa.Engine) -> None:
     us = created(registry_store)
-    with import_lock(engine, us.id, "us", who="ani"):
+    with import_lock(engine, us.id, "us", who="tl1"):
         with (
-            pytest.raises(InputError, match=r"us: another import is under way: .*ani.*since"),
-            import_lock(engine, us.id, "us", who="budi"),
+            pytest.raises(InputError, match=r"us: another import is under way: .*tl1.*since"),
+            import_lock(engine, us.id, "us", who="desk"),
         ):
             pass
-        with import_lock(engine, us.id + 1, "canada", who="budi"):
+        with import_lock(engine, us.id + 1, "canada", who="desk"):
             pass
-    with import_lock(engine, us.id, "us", who="budi"):
+    with import_lock(engine, us.id, "us", who="desk"):
         pass
 
 
@@ -250,7 +250,7 @@ def test_a_generation_begins_alone_so_that_ids_become_visible_in_their_order(
         with pytest.raises(SqlError):
             begun(impatient, us)
         with pytest.raises(SqlError):
-            impatient.begin_rollback(us.id, who="budi")
+            impatient.begin_rollback(us.id, who="desk")
     assert registry_store.history(us.id) == before
     impatient.engine.dispose()
 
@@ -259,7 +259,7 @@ def test_every_generation_has_a_token_of_its_own(registry_store: RegistryStore) 
     us = created(registry_store)
     for number in (12125550001, 12125550002):
         loaded(registry_store, us, number)
-    registry_store.begin_rollback(us.id, who="budi")
+    registry_store.begin_rollback(us.id, who="desk")
     history = registry_store.history(us.id)
     assert len({generation.token for generation in history}) == len(history) == 3
     assert [one.key for one in history] == [f"{one.id}-{one.token}" for one in history]
@@ -272,7 +272,7 @@ from callguard.config import SqlSettings
 from callguard.database import open_engine
 from callguard.lists.importlock import import_lock
 engine = open_engine(SqlSettings(url=sys.argv[1]), Path(sys.argv[2]))
-with import_lock(engine, int(sys.argv[3]), "us", who="ani"):
+with import_lock(engine, int(sys.argv[3]), "us", who="tl1"):
     print("held", flush=True)
     sys.stdin.read()
 """
@@ -296,14 +296,14 @@ def test_the_lock_ends_with_a_process_that_is_killed(
     us = created(registry_store)
     url = "" if engine.dialect.name == "sqlite" else engine.url.render_as_string(hide_password=False)
     with holder(url.replace("+psycopg", ""), tmp_path, us.id) as process:
-        with pytest.raises(InputError, match="under way"), import_lock(engine, us.id, "us", who="budi"):
+        with pytest.raises(InputError, match="under way"), import_lock(engine, us.id, "us", who="desk"):
             pass
         process.kill()
         process.wait()
         # PostgreSQL notices a lost client when it next reads from it.
         for _ in range(1000):
             try:
-                with import_lock(engine, us.id, "us", who="budi"):
+                with import_lock(engine, us.id, "us", who="desk"):
                     return
             except InputError:
                 threading.Event().wait(0.01)
@@ -316,5 +316,5 @@ def test_a_folder_that_cannot_be_written_to_is_a_clear_error(
     if engine.dialect.name != "sqlite":
         pytest.skip("the lock file is SQLite's")
     (tmp_path / "callguard.sqlite.list-7.lock").mkdir()
-    with pytest.raises(SqlError, match="cannot open"), import_lock(engine, 7, "us", who="budi"):
+    with pytest.raises(SqlError, match="cannot open"), import_lock(engine, 7, "us", who="desk"):
         pass

@@ -33,13 +33,13 @@ def error(text: str, folder: Path, **environ: str) -> str:
 
 
 def test_with_no_file_and_no_variable_everything_has_a_default() -> None:
-    found = load(None, {"HOME": "/home/ani"}, system_file=NOWHERE)
-    assert found == Settings(state=Path("/home/ani/.local/state/callguard"))
+    found = load(None, {"HOME": "/home/tl1"}, system_file=NOWHERE)
+    assert found == Settings(state=Path("/home/tl1/.local/state/callguard"))
 
 
 def test_the_state_is_kept_where_the_desktop_specification_says() -> None:
-    environ = {"HOME": "/home/ani", "XDG_STATE_HOME": "/home/ani/state"}
-    assert load(None, environ, system_file=NOWHERE).state == Path("/home/ani/state/callguard")
+    environ = {"HOME": "/home/tl1", "XDG_STATE_HOME": "/home/tl1/state"}
+    assert load(None, environ, system_file=NOWHERE).state == Path("/home/tl1/state/callguard")
 
 
 def test_callguard_state_lies_over_the_file(tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ def generation(
         data_date=day,
         begun_at=datetime(2026, 11, 1, tzinfo=UTC),
         ended_at=None,
-        who="ani",
+        who="tl1",
         block_size=10_000,
         blocks=1,
         numbers=10,

@@ -82,7 +82,7 @@ def test_lists_cover_a_mark_of_their_database_that_is_not_after_their_own(held: 
 
 NOW = datetime(2026, 11, 22, 10, tzinfo=UTC)
 CONSENT = NewExemption(
-    number="+6281234567890", kind=ExemptionKind.CONSENT, evidence="ticked", added_by="ani", starts_at=NOW
+    number="+6281234567890", kind=ExemptionKind.CONSENT, evidence="ticked", added_by="tl1", starts_at=NOW
 )
 
 

@@ -43,7 +43,7 @@ def call(at: str, number: str = JAKARTA, purpose: str = "marketing") -> CallFact
 def opt_out(expires: str | None = None) -> Entry:
     at = utc("2026-01-01T00:00Z")
     return Entry(
-        1, JAKARTA, "customer-request", None, "asked", "phone", "ani", at, utc(expires) if expires else None
+        1, JAKARTA, "customer-request", None, "asked", "phone", "tl1", at, utc(expires) if expires else None
     )
 
 
@@ -58,7 +58,7 @@ def exemption(kind: ExemptionKind, starts: str, expires: str | None = None) -> E
         "form",
         "",
         "web",
-        "ani",
+        "tl1",
         at,
         utc(starts),
         utc(expires) if expires else None,

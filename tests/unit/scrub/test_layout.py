@@ -27,7 +27,7 @@ def test_a_heading_in_english_or_indonesian_is_understood(heading: str) -> None:
 
 
 def test_without_headings_the_content_tells() -> None:
-    assert layout("Sri,0812345678\nBudi,0812345679\n") == Layout(",", False, (1,), ("2",))
+    assert layout("One,0812345678\nDesk,0812345679\n") == Layout(",", False, (1,), ("2",))
 
 
 def test_a_heading_counts_only_where_the_content_agrees() -> None:
@@ -76,12 +76,12 @@ def test_columns_of_which_any_may_be_meant_are_named() -> None:
     with pytest.raises(InputError, match="several columns hold numbers: 1, 2"):
         layout("0812345678,0812345679\n")
     with pytest.raises(InputError, match="no column holds numbers"):
-        layout("name\nSri\n")
+        layout("name\nOne\n")
 
 
 def test_a_second_number_that_few_leads_have_is_not_passed_over() -> None:
-    table = "name,phone,alt_phone,phone_type\nSri,0812345678,0812345679,home\n"
-    table += "Budi,0812345670,none,work\n" * 20
+    table = "name,phone,alt_phone,phone_type\nOne,0812345678,0812345679,home\n"
+    table += "Desk,0812345670,none,work\n" * 20
     with pytest.raises(InputError, match=r"several columns hold numbers: 2 \('phone'\), 3 \('alt_phone'\)"):
         layout(table)
     with pytest.raises(InputError, match=r"several columns hold numbers: 2 \('id'\), 3 \('alt_phone'\)"):
@@ -126,7 +126,7 @@ def test_what_is_said_of_the_header_is_believed() -> None:
 
 
 def test_empty_lines_before_the_header_are_passed_over() -> None:
-    assert layout("\n\nname,phone\nSri,0812345678\n").names == ("phone",)
+    assert layout("\n\nname,phone\nOne,0812345678\n").names == ("phone",)
 
 
 def test_an_empty_file_has_some_layout() -> None:

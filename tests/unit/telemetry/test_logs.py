@@ -18,7 +18,7 @@ from callguard.numbers import Number, NumberKind
 from callguard.screening.model import CallFacts, Decision, Match, Mode, Reason, Screened, Verdict
 from callguard.telemetry import logs
 
-HOSTILE = 'Ani\n2026-01-01T00:00:00Z info decided verdict=allow\r\x1b[2J\u2028\x85\0 "quoted" \\ \udcff'
+HOSTILE = 'Tl1\n2026-01-01T00:00:00Z info decided verdict=allow\r\x1b[2J\u2028\x85\0 "quoted" \\ \udcff'
 DECISION = Decision(
     id="01jd",
     reference="0012345",
@@ -78,7 +78,7 @@ def test_a_caller_name_cannot_forge_a_line_on_the_console() -> None:
     line = logged("console", agent=HOSTILE)
     assert line.count("\n") == 1
     assert line[:-1].isprintable()
-    assert 'agent="Ani\\n2026' in line
+    assert 'agent="Tl1\\n2026' in line
 
 
 def test_a_value_on_the_console_cannot_be_taken_for_two() -> None:
@@ -96,7 +96,7 @@ def test_a_traceback_stands_indented_so_that_none_of_its_lines_is_an_event() -> 
         structlog.get_logger().exception("failed")
     first, *others = out.getvalue().splitlines()
     assert "error   failed" in first
-    assert "ValueError: could not convert string to float: 'Ani" in out.getvalue()
+    assert "ValueError: could not convert string to float: 'Tl1" in out.getvalue()
     assert all(line.startswith("    | ") and line.isprintable() for line in others)
 
 
