@@ -94,7 +94,7 @@ def add(
     Example:
       callguard exempt add 081234567890 --kind purchase \\
         --evidence "bought a card" --reference "order 4711" --starts 2026-10-01
-      callguard exempt add 081234567890 --kind override --once --by "team leader" \\
+      callguard exempt add 081234567890 --kind override --once --by leader \\
         --evidence "the customer waits for this call"
     """
     if kind == ExemptionKind.OVERRIDE and by is None:
