@@ -175,7 +175,13 @@ def write(engine: sa.Engine) -> Iterator[sa.Connection]:
     with sql_errors(), engine.connect() as connection:
         writing = connection.execution_options(**{_BEGIN: "BEGIN IMMEDIATE"})
         with writing.begin():
-            yield writing
+            try:
+                yield writing
+            except KeyboardInterrupt:
+                # It may have come in the middle of a COPY: PostgreSQL's driver can undo nothing then, and
+                # its error would take the interruption's place. Without the connection all is undone, too.
+                connection.invalidate()
+                raise
 
 
 @contextmanager

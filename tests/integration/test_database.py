@@ -144,6 +144,22 @@ def test_a_write_that_raises_is_undone(engine: sa.Engine) -> None:
         assert connection.execute(sa.select(meta).where(meta.c.key == "half")).all() == []
 
 
+def test_a_write_that_is_interrupted_in_the_middle_of_a_copy_is_undone(engine: sa.Engine) -> None:
+    def interrupted() -> None:
+        with write(engine) as connection:
+            connection.execute(meta.insert(), {"key": "half", "value": "written"})
+            if engine.dialect.name == "postgresql":
+                # Without psycopg's own `with`, which would end it: the interruption came before that.
+                server = connection.connection.driver_connection.pgconn  # type: ignore[union-attr]
+                server.exec_(b"COPY meta FROM STDIN")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    with snapshot(engine) as connection:
+        assert connection.execute(sa.select(meta).where(meta.c.key == "half")).all() == []
+
+
 def test_a_bulk_write_that_raises_is_undone(engine: sa.Engine) -> None:
     row = {"key": "half", "value": "written"}
     with pytest.raises(SqlError), bulk_write(engine) as connection:
