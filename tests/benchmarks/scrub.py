@@ -83,7 +83,7 @@ def add_registry(engine: sa.Engine, numbers: Numbers) -> None:
 
 def add_entries(engine: sa.Engine, count: int) -> None:
     drawn = np.random.default_rng(1).integers(FIRST, LAST, count)
-    rows = [(f"+{number}", "customer-request", "asked by phone", "import", "ani", 0) for number in drawn]
+    rows = [(f"+{number}", "customer-request", "asked by phone", "import", "agent 7", 0) for number in drawn]
     columns = "number, category, reason, source, added_by, added_at"
     with write(engine) as connection:
         connection.exec_driver_sql(f"INSERT INTO entries ({columns}) VALUES (?, ?, ?, ?, ?, ?)", rows)  # noqa: S608
@@ -99,7 +99,7 @@ def write_leads(path: Path, listed: Numbers, count: int) -> None:
         for at in range(0, count, CHUNK):
             national = (leads[at : at + CHUNK] - 10_000_000_000).tolist()
             file.writelines(
-                f"L{at + row},{number},Mr,Jonathan,Appleseed,12 Long Street,Springfield,IL\n"
+                f"L{at + row},{number},Mr,First,Last-Name,12 Long Street,Springfield,IL\n"
                 for row, number in enumerate(national)
             )
 
