@@ -3,6 +3,8 @@
 # The demo and the system tests run Asterisk in a root folder and a mount namespace: that needs root.
 AS_ROOT := $(shell [ "$$(id -u)" = 0 ] || echo sudo -E env PYTHONDONTWRITEBYTECODE=1)
 PYTEST := .venv/bin/python -m pytest
+# Workers have servers of their own. The system tests measure delays of calls, and go one at a time.
+SIDE_BY_SIDE := -n auto --maxprocesses 4 --dist loadgroup
 
 .DEFAULT_GOAL := help
 .PHONY: help demo up test unit integration system lint format sounds benchmark benchmark-lists benchmark-rules setup python clean
@@ -22,16 +24,16 @@ test: ## everything: lint, unit, integration, system on Asterisk 22 and 16 (abou
 	docker/setup.sh all
 	ASTERISK=16 docker/setup.sh all
 	$(MAKE) lint
-	$(PYTEST) -q tests/unit
-	$(AS_ROOT) $(PYTEST) -q tests/integration
+	$(PYTEST) -q $(SIDE_BY_SIDE) tests/unit
+	$(AS_ROOT) $(PYTEST) -q $(SIDE_BY_SIDE) tests/integration
 	$(AS_ROOT) $(PYTEST) -q tests/system
 	$(AS_ROOT) env ASTERISK=16 $(PYTEST) -q -m "not load and not once" tests/system
 
 unit: python ## the unit tests: seconds, no root, no services
-	$(PYTEST) -q tests/unit
+	$(PYTEST) -q $(SIDE_BY_SIDE) tests/unit
 
 integration: setup ## the tests with real Redis, SQLite and PostgreSQL
-	$(AS_ROOT) $(PYTEST) -q tests/integration
+	$(AS_ROOT) $(PYTEST) -q $(SIDE_BY_SIDE) tests/integration
 
 system: setup ## the tests with a real Asterisk and SIPp (ASTERISK=16 for the older one)
 	$(AS_ROOT) $(PYTEST) -q tests/system

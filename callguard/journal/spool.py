@@ -100,7 +100,10 @@ class Spool:
         # Not the lock that appends take: those must not wait for the database.
         descriptor = os.open(self.path.with_suffix(".lock"), os.O_CREAT | os.O_RDWR, 0o600)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise BlockingIOError(error.errno, "another guard is committing the spool") from error
             yield
         finally:
             os.close(descriptor)

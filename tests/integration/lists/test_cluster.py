@@ -21,7 +21,8 @@ from tests.rig.ports import LOCALHOST, free_tcp_port
 from tests.rig.redis import RedisServer
 from tests.rig.traffic import Traffic
 
-pytestmark = pytest.mark.integration
+# Many servers that time each other: one such test at a time.
+pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("many servers")]
 
 FIRST = "+6281200000001"
 CLEAN = "+6281200000009"

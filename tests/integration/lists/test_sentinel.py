@@ -20,7 +20,8 @@ from tests.rig.lists import NOWHERE, Lists
 from tests.rig.sentinel import WatchedRedis
 from tests.rig.traffic import Traffic
 
-pytestmark = pytest.mark.integration
+# Many servers that time each other: one such test at a time.
+pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("many servers")]
 
 FIRST = "+6281200000001"
 LOST = "+6281200000002"
