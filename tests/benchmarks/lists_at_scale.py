@@ -7,8 +7,9 @@ set of +E164 that people use today, where it fits the time (--set-up-to).
 
 A second table is about the longest look-ups of that replacement. Of the longest,
 "no core" is how long it waited for one, which is the scheduler's doing; "most ran" is the longest that any
-look-up had Redis or the prober at work, which is all that the import can do to it. "busy" is the same, for
-as long, beside a process that keeps the cores busy (busy.py) instead of the import; "alone", beside nothing.
+look-up had Redis or the prober at work, which is all that the import can do to it. "busy" is the same
+for BASELINE_SECONDS beside a process that keeps the cores busy (busy.py) instead of the import; "alone",
+beside nothing.
 
     python -m tests.benchmarks.lists_at_scale [--sizes 1M,10M] [--kinds us,indonesia] [--set-up-to 10M]
                                               [--postgresql]
@@ -50,6 +51,7 @@ LOOKED_COLUMNS = (
     *(*OF_LOOK_UPS, "near switch ms", "longest command ms", "longest script near switch ms"),
     *(f"{beside}: {column}" for beside in ("busy", "alone") for column in OF_LOOK_UPS),
 )
+BASELINE_SECONDS = 20
 STALL_MS = 5
 """A look-up that takes longer is a stall."""
 MEBIBYTE = 1 << 20
@@ -184,9 +186,9 @@ class Replaced:
     looked: Looked
     commands: list[Command]
     busy: Looked
-    """For as long beside a busy process instead."""
+    """Beside a busy process instead."""
     alone: Looked
-    """For as long beside nothing."""
+    """Beside nothing."""
 
     def switch(self) -> float:
         """Milliseconds that the longest script held Redis within a second of the switch."""
@@ -198,9 +200,9 @@ class Replaced:
 def replace(site: Site, case: Case, file: Path) -> Replaced:
     """Import a file over the list, with look-ups all the while."""
 
-    def look(seconds: float) -> Looked:
+    def baseline() -> Looked:
         lookups = Lookups(site, case)
-        time.sleep(seconds)
+        time.sleep(BASELINE_SECONDS)
         return lookups.stop()
 
     lookups = Lookups(site, case)
@@ -209,8 +211,8 @@ def replace(site: Site, case: Case, file: Path) -> Replaced:
         ended = site.run("list", "import", LIST, str(file), "--yes")
         looked, commands = lookups.stop(), slow_commands(client)
     with busy_cores():
-        busy = look(ended.seconds)
-    return Replaced(ended, looked, commands, busy, alone=look(ended.seconds))
+        busy = baseline()
+    return Replaced(ended, looked, commands, busy, alone=baseline())
 
 
 def plain_set(case: Case, folder: Path) -> tuple[float, float]:
