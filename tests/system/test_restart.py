@@ -15,6 +15,8 @@ from tests.rig.site import Site
 from tests.rig.waiting import wait_for
 from tests.system.conftest import StartSite
 
+pytestmark = pytest.mark.once
+
 BOTH_MODES = pytest.mark.parametrize("agent", ["agent1", "agent2"], ids=["bridge", "screen"])
 
 
