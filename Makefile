@@ -25,9 +25,9 @@ test: ## everything: lint, unit, integration, system on Asterisk 22 and 16 (30 t
 	ASTERISK=16 docker/setup.sh all
 	$(MAKE) lint
 	$(PYTEST) -q $(SIDE_BY_SIDE) tests/unit
-	$(AS_ROOT) $(PYTEST) -q $(SIDE_BY_SIDE) tests/integration
-	$(AS_ROOT) $(PYTEST) -q tests/system
-	$(AS_ROOT) env ASTERISK=16 $(PYTEST) -q -m "not load and not once" tests/system
+	$(AS_ROOT) $(PYTEST) -q --no-skips $(SIDE_BY_SIDE) tests/integration
+	$(AS_ROOT) $(PYTEST) -q --no-skips tests/system
+	$(AS_ROOT) env ASTERISK=16 $(PYTEST) -q --no-skips -m "not load and not once" tests/system
 
 unit: python ## the unit tests: seconds, no root, no services
 	$(PYTEST) -q $(SIDE_BY_SIDE) tests/unit

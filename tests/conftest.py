@@ -29,6 +29,12 @@ SERVICES = pytest.StashKey[dict[str, Callable[[], Process]]]()
 """Service -> what gives its process: the end of its log is shown below a test that fails."""
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--no-skips", action="store_true", help="A test that skips fails: nothing is missing here."
+    )
+
+
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[SERVICES] = {}
 
@@ -38,6 +44,8 @@ def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
+    if report.skipped and item.config.getoption("--no-skips"):
+        report.outcome, report.longrepr = "failed", f"skipped, with --no-skips: {report.longrepr}"
     if report.failed:
         for name, process in item.config.stash[SERVICES].items():
             report.sections.append((f"log of {name}", process().tail()))

@@ -37,8 +37,8 @@ def set_(
     """Change what the list NAME is. Its numbers stay, and what no option names.
 
     In force when the command returns; a new format counts from the next import on. Refused while an import
-    into the list runs. The change log keeps what
-    was before. The jurisdiction cannot be changed: create another list.
+    into the list runs. The change log keeps what was before. The jurisdiction cannot be changed: create
+    another list.
 
     \b
     Example:

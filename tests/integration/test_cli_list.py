@@ -174,6 +174,7 @@ def test_what_was_never_imported_cannot_be_changed(us: Run, write: Write, mode: 
     refused(us("list", "import", "us", write("a", ONE), "--mode", mode, "--yes"), "nothing was imported")
 
 
+@pytest.mark.parametrize("sql_settings", ["sqlite"], indirect=True)
 def test_no_import_takes_the_room_that_decisions_need(
     us: Run,
     write: Write,
@@ -181,8 +182,6 @@ def test_no_import_takes_the_room_that_decisions_need(
     redis_settings: RedisSettings,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    if engine.dialect.name != "sqlite":
-        pytest.skip("PostgreSQL's disk is its server's")
     done(us("list", "import", "us", write("a", ONE), "--yes"))
     monkeypatch.setattr(room, "RESERVE", 1 << 62)  # more than any disk has
     result = us("list", "import", "us", write("b", ONE, TWO), "--yes")
@@ -415,10 +414,9 @@ def test_a_list_that_is_in_force_is_no_failure_because_old_blocks_stay(
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+@pytest.mark.parametrize("sql_settings", ["sqlite"], indirect=True)
 def test_after_an_import_by_root_the_services_own_user_can_import(us: Run, write: Write,
                                                                  engine: sa.Engine) -> None:  # fmt: skip
-    if engine.dialect.name != "sqlite":
-        pytest.skip("only SQLite's lock is a file")
     database = Path(str(engine.url.database))
     os.chown(database, 12345, 12346)
     done(us("list", "import", "us", write("a", ONE), "--yes"))

@@ -231,9 +231,8 @@ def test_a_killed_rollback_changes_nothing(site: Site) -> None:
     assert site.is_tidy()
 
 
+@pytest.mark.parametrize("sql_settings", ["sqlite"], indirect=True)
 def test_a_full_disk_is_a_clear_error_and_the_list_is_as_it_was(site: Site) -> None:
-    if site.engine.dialect.name != "sqlite":
-        pytest.skip("PostgreSQL's disk is its server's")
     # Some 40,000 numbers, of which few lie in the same block.
     areas, numbers = range(20, 60), range(0, 99_999, 97)
     many = site.file("many", *(f"+1212{area}{number:05}" for area in areas for number in numbers))

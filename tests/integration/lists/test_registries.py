@@ -310,11 +310,10 @@ def test_the_lock_ends_with_a_process_that_is_killed(
     pytest.fail("the lock outlived its process")
 
 
+@pytest.mark.parametrize("sql_settings", ["sqlite"], indirect=True)
 def test_a_folder_that_cannot_be_written_to_is_a_clear_error(
     registry_store: RegistryStore, engine: sa.Engine, tmp_path: Path
 ) -> None:
-    if engine.dialect.name != "sqlite":
-        pytest.skip("the lock file is SQLite's")
     (tmp_path / "callguard.sqlite.list-7.lock").mkdir()
     with pytest.raises(SqlError, match="cannot open"), import_lock(engine, 7, "us", who="desk"):
         pass
