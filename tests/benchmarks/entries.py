@@ -13,7 +13,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from tests.benchmarks.lists_at_scale import MEBIBYTE, Site
+from tests.benchmarks.site import MEBIBYTE, Site
 
 COLUMNS = ("what", "seconds", "peak MiB")
 HEADER = ("number", "category", "project", "reason", "expires_at")

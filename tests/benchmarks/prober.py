@@ -5,7 +5,9 @@ slow look-up it tells for how much of it this thread or redis-server stood ready
 is the scheduler's doing, and for how much they ran, which is all that others can do to it who speak to Redis.
 The rest is neither: a virtual machine's own wait for its host.
 
-    python -m tests.benchmarks.prober us 1000000     with the settings in CALLGUARD_... of a guard
+With the number of a core, it stays there and runs before all others (realtime.py).
+
+    python -m tests.benchmarks.prober us 1000000 [CORE]     with the settings in CALLGUARD_... of a guard
 """
 
 import asyncio
@@ -32,6 +34,7 @@ from callguard.lists.service import CacheState, GuardedLists
 from callguard.lists.store import ListStore
 from callguard.lists.threads import SqlThreads
 from tests.benchmarks.made_up_numbers import Kind, made_up
+from tests.benchmarks.realtime import PRIORITY, stay_first, threads
 
 PROBES = 2_000
 SLOW_SECONDS = 0.002
@@ -66,9 +69,9 @@ class Looked:
     longest: float
     most_ran: float
     """The longest that this thread and redis-server ran during one look-up, slow or not."""
-    near_switch: float
-    """The longest of those that began at most NEAR_SECONDS before or after a switch of generations was seen;
-    0 if none was."""
+    near_switch: tuple[tuple[float, float], ...]
+    """Those that began at most NEAR_SECONDS before or after a switch of generations was seen: when, in
+    seconds on the monotonic clock, and what each took."""
     switched_at: float
     """Seconds since 1970 when the last switch was seen; 0 if none was."""
     slow: tuple[Slow, ...]
@@ -124,12 +127,11 @@ class _Looker:
 
     def looked(self) -> Looked:
         cuts = quantiles(self._taken, n=100)
-        near = [
-            taken
-            for switched, _ in self._switches
+        near = tuple(
+            (begun, taken * 1000)
             for begun, taken in zip(self._begun, self._taken, strict=True)
-            if abs(begun - switched) <= NEAR_SECONDS
-        ]
+            if any(abs(begun - switched) <= NEAR_SECONDS for switched, _ in self._switches)
+        )
         return Looked(
             asked=len(self._taken),
             wrong=self._wrong,
@@ -137,7 +139,7 @@ class _Looker:
             p99=cuts[98] * 1000,
             longest=max(self._taken) * 1000,
             most_ran=self._most_ran / 1e6,
-            near_switch=max(near, default=0) * 1000,
+            near_switch=near,
             switched_at=self._switches[-1][1] if self._switches else 0,
             slow=tuple(self._slow),
         )
@@ -146,7 +148,9 @@ class _Looker:
 def read_looked(raw: bytes) -> Looked:
     """What a prober printed."""
     values: dict[str, Any] = json.loads(raw)
-    return Looked(**{**values, "slow": tuple(Slow(**slow) for slow in values["slow"])})
+    slow = tuple(Slow(**slow) for slow in values["slow"])
+    near = tuple((begun, taken) for begun, taken in values["near_switch"])
+    return Looked(**{**values, "slow": slow, "near_switch": near})
 
 
 @asynccontextmanager
@@ -155,8 +159,8 @@ async def _looker() -> AsyncIterator[_Looker]:
     engine = open_engine(settings.sql, settings.state)
     client = connect(settings.redis, settings.state)
     cache = ListCache(client, key=settings.redis.key, timeout=1.0)
-    threads = SqlThreads(timeout=5)
-    lists = GuardedLists(ListStore(engine), cache, threads)
+    sql_threads = SqlThreads(timeout=5)
+    lists = GuardedLists(ListStore(engine), cache, sql_threads)
     watching = asyncio.create_task(lists.run())
     while lists.status.cache is not CacheState.WARM:  # noqa: ASYNC110 - nobody tells when it is warm
         await asyncio.sleep(0.01)
@@ -164,15 +168,19 @@ async def _looker() -> AsyncIterator[_Looker]:
     yield _Looker(lists, server["process_id"])
     watching.cancel()
     await cache.close()
-    threads.close()
+    sql_threads.close()
 
 
-async def probe(kind: Kind, count: int) -> Looked:
-    """Look up until a line comes in."""
+async def probe(kind: Kind, count: int, core: int | None) -> Looked:
+    """Look up until a line comes in; before all others on a core, if one is named."""
     first = next(iter(made_up(kind, count)))[:PROBES]
     listed = [f"+{number}" for number in first.tolist()]
     others = [f"{UNUSED[kind]}{index:07}" for index in range(PROBES)]
     async with _looker() as looker:
+        if core is not None:
+            # All threads: another that held Python's lock and had no core would keep this one waiting.
+            for thread in threads(os.getpid()):
+                stay_first(core, PRIORITY, thread)
         print("ready", flush=True)  # noqa: T201 - the benchmark waits for it
         stopped = threading.Event()
         threading.Thread(target=_wait_for_a_line, args=(stopped,), daemon=True).start()
@@ -192,5 +200,6 @@ def _wait_for_a_line(stopped: threading.Event) -> None:
 
 if __name__ == "__main__":
     sys.setswitchinterval(SWITCH_SECONDS)  # as a guard does
-    looked = uvloop.run(probe(Kind(sys.argv[1]), int(sys.argv[2])))
+    on = int(sys.argv[3]) if len(sys.argv) > 3 else None
+    looked = uvloop.run(probe(Kind(sys.argv[1]), int(sys.argv[2]), on))
     print(json.dumps(asdict(looked)))  # noqa: T201
