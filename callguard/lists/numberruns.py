@@ -60,7 +60,7 @@ class NumberRuns:
         return self._within
 
     def add(self, numbers: Numbers) -> None:
-        """Add numbers below 2**63; the array is the caller's again afterwards."""
+        """Add numbers of at most 15 digits; the array is the caller's again afterwards."""
         with self._lock:
             self._waiting.append(numbers.copy())
             self._waiting_numbers += len(numbers)
@@ -127,10 +127,13 @@ class _Run:
 
     def __init__(self, numbers: Numbers) -> None:
         self._lower = numbers.astype(np.uint32)
-        upper = (numbers >> np.uint64(32)).astype(np.uint32)
-        starts = np.flatnonzero(upper[1:] != upper[:-1]) + 1
-        self._starts = np.concatenate([[0], starts]).astype(np.int64)
-        self._upper = upper[self._starts]
+        # Where each upper half begins, of all that there may be between the first and the last.
+        first, last = int(numbers[0]) >> 32, int(numbers[-1]) >> 32
+        upper = np.arange(first, last + 1, dtype=np.uint64)
+        starts = np.searchsorted(numbers, upper << np.uint64(32))
+        is_there = np.diff(starts, append=len(numbers)) > 0
+        self._starts = starts[is_there].astype(np.int64)
+        self._upper = upper[is_there].astype(np.uint32)
 
     def __len__(self) -> int:
         return len(self._lower)

@@ -10,8 +10,10 @@ these digits does.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 import phonenumbers
@@ -33,7 +35,25 @@ _UNCLEAN = np.uint64(1 << 63)
 _WILD = "x"
 _ATOM = re.compile(r"(?P<count>\{[^}]*\})|(?P<one>\[[^]]*\]|\\d|[0-9])")
 
-Table = Callable[[int], NDArray[np.bool_]]
+
+class Form(NamedTuple):
+    """How a number is written."""
+
+    digits: int
+    plus: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Heads:
+    """What to do with numbers of one length by their first digits, or the first after the calling code."""
+
+    code: int
+    """What the calling code before these digits amounts to; 0 where there is none."""
+    divisor: int
+    """What leaves the first digits of the rest."""
+    added: Numbers
+    """By these digits, what to add to the number; _UNCLEAN where they do not tell. With one element more, for
+    what has another calling code."""
 
 
 class CleanRule:
@@ -64,9 +84,9 @@ class CleanRule:
             _wild(_general(_plan(other)))
             for other in phonenumbers.region_codes_for_country_code(self.calling_code)
         ]
-        self._bare = lru_cache(maxsize=None)(self._bare_table)
-        self._after_plus = lru_cache(maxsize=None)(self._after_plus_table)
-        self._after_code = lru_cache(maxsize=None)(self._after_code_table)
+        self._bare = lru_cache(maxsize=None)(self._bare_heads)
+        self._plus = lru_cache(maxsize=None)(self._plus_heads)
+        self._coded = lru_cache(maxsize=None)(self._coded_heads)
 
     def read(self, digits: Numbers, length: int, *, plus: bool) -> Numbers:
         """The E.164 digits of numbers of `length` digits each, written with or without a plus sign.
@@ -75,47 +95,61 @@ class CleanRule:
         """
         if not SHORTEST <= length <= LONGEST:
             return np.zeros_like(digits)
-        if plus:
-            return self._coded(digits, length, self._after_plus)
-        added = self._bare(length)[digits // np.uint64(10 ** (length - _HEAD))]
-        unclean = np.flatnonzero(added == _UNCLEAN)
-        numbers: Numbers = digits + added
-        if unclean.size:
-            numbers[unclean] = self._coded(digits[unclean], length, self._after_code)
+        numbers = _read(digits, self._plus(length) if plus else self._bare(length))
+        if not plus:
+            unclean = np.flatnonzero(numbers == 0)
+            if unclean.size:
+                numbers[unclean] = _read(digits[unclean], self._coded(length))
         return numbers
 
-    def _coded(self, digits: Numbers, length: int, table: Table) -> Numbers:
-        """The numbers that begin with the calling code and are clean by the table of what follows it."""
-        length -= len(self._code)
-        if length < _HEAD:
-            return np.zeros_like(digits)
-        rest = digits - np.uint64(self.calling_code * 10**length)  # else it wraps to beyond any number
-        fits = rest < np.uint64(10**length)
-        heads = np.where(fits, rest, np.uint64(0)) // np.uint64(10 ** (length - _HEAD))
-        return np.where(fits & table(length)[heads], digits, np.uint64(0))
+    def read_several(self, digits: Numbers, forms: Sequence[Form], form: NDArray[np.intp]) -> Numbers:
+        """The same of numbers in several forms: `form` tells which of them each has.
+
+        It leaves more numbers than `read`: those with the calling code, but no plus sign.
+        """
+        tables = [self._plus(one.digits) if one.plus else self._bare(one.digits) for one in forms]
+        heads = digits - np.array([table.code for table in tables], np.uint64).take(form)
+        heads //= np.array([table.divisor for table in tables], np.uint64).take(form)
+        np.minimum(heads, np.uint64(_HEADS), out=heads)
+        places = heads.view(np.int64)
+        places += form * (_HEADS + 1)
+        return _added(digits, np.concatenate([table.added for table in tables]).take(places))
 
     # --- what the first digits tell -----------------------------------------------------------------------
 
-    def _bare_table(self, length: int) -> Numbers:
-        """What to add to a number without calling code and plus sign; _UNCLEAN where they do not tell."""
-        table = np.full(_HEADS, _UNCLEAN, np.uint64)
+    def _bare_heads(self, length: int) -> _Heads:
+        """Of numbers without calling code and plus sign."""
+        added = np.full(_HEADS + 1, _UNCLEAN, np.uint64)
         for head in range(_HEADS):
             digits = _digits(head, length)
             if _begins(self._abroad, digits):
                 continue
             if digits[0] == "0":
                 if self._trunk == "0" and self._is_trunk_zero(digits) and self._is_clean(digits[1:]):
-                    table[head] = self.calling_code * 10 ** (length - 1)
+                    added[head] = self.calling_code * 10 ** (length - 1)
             elif self._is_bare(digits):
-                table[head] = self.calling_code * 10**length
-        return table
+                added[head] = self.calling_code * 10**length
+        return _Heads(0, 10 ** (length - _HEAD), added)
 
-    def _after_plus_table(self, length: int) -> NDArray[np.bool_]:
-        return np.array([self._is_clean(_digits(head, length)) for head in range(_HEADS)])
+    def _plus_heads(self, length: int) -> _Heads:
+        """Of numbers with plus sign and calling code."""
+        return self._after_code(length, self._is_clean)
 
-    def _after_code_table(self, length: int) -> NDArray[np.bool_]:
-        national = [_digits(head, length) for head in range(_HEADS)]
-        return np.array([self._is_clean(rest) and self._is_coded(self._code + rest) for rest in national])
+    def _coded_heads(self, length: int) -> _Heads:
+        """Of numbers with the calling code, but no plus sign."""
+        return self._after_code(
+            length, lambda rest: self._is_clean(rest) and self._is_coded(self._code + rest)
+        )
+
+    def _after_code(self, length: int, is_clean: Callable[[str], bool]) -> _Heads:
+        added = np.full(_HEADS + 1, _UNCLEAN, np.uint64)
+        length -= len(self._code)
+        if length < _HEAD:
+            return _Heads(0, 1, added)
+        for head in range(_HEADS):
+            if is_clean(_digits(head, length)):
+                added[head] = 0
+        return _Heads(self.calling_code * 10**length, 10 ** (length - _HEAD), added)
 
     def _is_clean(self, national: str) -> bool:
         """Whether find() leaves the national number as it is and takes it for possible, wherever it is.
@@ -173,6 +207,20 @@ class CleanRule:
             phonenumbers.is_possible_number_for_type_with_reason(number, kind) == ValidationResult.IS_POSSIBLE
             for kind in (PhoneNumberType.FIXED_LINE, PhoneNumberType.MOBILE)
         )
+
+
+def _read(digits: Numbers, heads: _Heads) -> Numbers:
+    """The numbers; 0 for those that are not clean."""
+    head = digits - np.uint64(heads.code)  # of another code's numbers it wraps to beyond any number
+    head //= np.uint64(heads.divisor)
+    np.minimum(head, np.uint64(_HEADS), out=head)
+    return _added(digits, heads.added.take(head.view(np.int64)))
+
+
+def _added(digits: Numbers, added: Numbers) -> Numbers:
+    numbers = digits + added
+    numbers *= added != _UNCLEAN
+    return numbers
 
 
 def _plan(region: str) -> PhoneMetadata:

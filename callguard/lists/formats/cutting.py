@@ -27,11 +27,16 @@ def cut(pieces: Iterator[bytes], ends: Ends) -> Iterator[bytes]:
     """
     rest = b""
     for piece in pieces:
-        data = rest + piece if rest else piece
+        data = piece
+        if ends is Ends.ROW and (b'"' in rest or b'"' in piece):
+            data, rest = rest + piece, b""  # quotes count from where the last row ended
         end = _end(data, ends)
         if end:
-            yield data[:end]
-        rest = data[end:]
+            # The one copy of all the bytes that is made here.
+            yield b"".join((rest, memoryview(data)[:end]))
+            rest = data[end:]
+        else:
+            rest += data
         if len(rest) > LONGEST_LINE:
             raise TooLong
     if rest:

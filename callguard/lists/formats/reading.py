@@ -27,7 +27,7 @@ from callguard.lists.formats.written import WrittenNumbers
 from callguard.lists.formats.xml import XmlParser
 from callguard.lists.packing import Numbers
 
-_DIGEST_PIECE = 4 << 20
+_DIGEST_PIECE = 1 << 20
 _LONGEST_NAME = 255
 """Characters of a file's name."""
 
@@ -182,10 +182,11 @@ class NumberFile:
 
     def _digest(self) -> str:
         digest = hashlib.sha256()
+        piece = bytearray(_DIGEST_PIECE)
         at = 0
-        while (piece := self._source.read_at(at, _DIGEST_PIECE)) and not self._stop.is_set():
-            digest.update(piece)
-            at += len(piece)
+        while (size := self._source.read_at(at, piece)) and not self._stop.is_set():
+            digest.update(memoryview(piece)[:size])
+            at += size
         return digest.hexdigest()
 
 

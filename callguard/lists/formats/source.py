@@ -90,9 +90,10 @@ class Source:
         """Bytes of the file read so far."""
         return min(self._taken + self._beside, self.size)
 
-    def read_at(self, place: int, most: int) -> bytes:
-        """Bytes of the file as it lies on the disk; by any thread."""
-        return os.pread(self._file.fileno(), most, place)
+    def read_at(self, place: int, into: bytearray) -> int:
+        """Fill a buffer with bytes of the file as it lies on the disk, as far as there are; how many. By any
+        thread."""
+        return os.preadv(self._file.fileno(), [into], place)
 
     def check_unchanged(self) -> None:
         """Raises InputError if somebody wrote to the file since it was opened."""

@@ -15,7 +15,8 @@ import phonenumbers
 from callguard.errors import InputError
 from callguard.lists.formats.clean import CleanRule
 from callguard.lists.formats.layout import Kind, Layout
-from callguard.lists.formats.lines import Shape, read_lines, shape_of
+from callguard.lists.formats.lines import read_lines
+from callguard.lists.formats.shapes import Shape, shape_of
 from callguard.lists.formats.source import printable
 from callguard.lists.packing import Numbers
 from callguard.lists.spreadsheet import as_meant

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from callguard.errors import ConfigurationError
-from callguard.lists.formats.clean import LONGEST, SHORTEST, CleanRule
+from callguard.lists.formats.clean import LONGEST, SHORTEST, CleanRule, Form
 from callguard.numbers import NumberReader
 
 REGIONS = sorted(phonenumbers.SUPPORTED_REGIONS)
@@ -142,3 +142,24 @@ def test_numbers_keep_their_order_and_their_gaps() -> None:
 def test_an_unknown_region_is_refused() -> None:
     with pytest.raises(ConfigurationError):
         CleanRule("XX")
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.sampled_from(LIKELY), st.lists(st.tuples(st.integers(SHORTEST, LONGEST), st.booleans()), min_size=1)
+)
+def test_numbers_of_several_forms_at_once_are_read_as_those_of_one_form(
+    region: str, written_as: list[tuple[int, bool]]
+) -> None:
+    rule, _ = parts(region, "")
+    code = str(phonenumbers.country_code_for_region(region))
+    forms = [Form(*form) for form in written_as]
+    texts = [(code + "2125550123456789")[: form.digits] for form in forms]
+    texts += ["0812345678901234"[: form.digits] for form in forms]
+    which = np.array([*range(len(forms))] * 2)
+    found = rule.read_several(np.array([int(text) for text in texts], np.uint64), forms, which).tolist()
+    for number, text, index in zip(found, texts, which.tolist(), strict=True):
+        alone = clean(rule, text, plus=forms[index].plus)
+        assert number == 0 or alone == f"+{number}"
+        if alone and (forms[index].plus or not text.startswith(code)):
+            assert alone == f"+{number}"

@@ -5,9 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from callguard.lists.formats import lines
+from callguard.lists.formats import lines, uneven
 from callguard.lists.formats.clean import CleanRule
-from callguard.lists.formats.lines import Shape, read_lines, shape_of
+from callguard.lists.formats.lines import read_lines
+from callguard.lists.formats.shapes import Shape, shape_of
 from callguard.numbers import NumberReader
 
 RULE = CleanRule("US")
@@ -17,6 +18,11 @@ READER = NumberReader(region="US")
 def shape(line: bytes) -> Shape | None:
     digits = line.removeprefix(b"+")
     return shape_of(line, plus=line.startswith(b"+")) if digits.replace(b" ", b"").isdigit() else None
+
+
+def shape_before_a_carriage_return(line: bytes) -> Shape | None:
+    text = line.removesuffix(b"\r")
+    return shape_of(line, plus=text.startswith(b"+")) if shape(text) else None
 
 
 def read(data: bytes) -> tuple[list[int], list[tuple[int, bytes]]]:
@@ -43,22 +49,46 @@ def test_each_line_gives_its_own_number_or_is_left_as_it_stands(texts: list[str]
 
 
 def test_lines_of_one_length_are_all_read() -> None:
-    count = 3 * lines._PIECE + 5
+    count = 3 * lines._PIECE // 10 + 5
     wanted = 12_010_000_000 + np.arange(count) * 7919 % 10_000_000
     data = "".join(f"{number - 10_000_000_000}\n" for number in wanted.tolist()).encode()
     assert read_lines(data, shape, RULE).numbers.tolist() == wanted.tolist()
 
 
 def test_lines_of_several_lengths_are_all_read() -> None:
-    count = 3 * lines._PIECE + 5
+    count = 3 * lines._PIECE // 10 + 5
     wanted = 12_010_000_000 + np.arange(count) * 7919 % 10_000_000
     texts = [
         (f"+{number}", f"{number}", f"201 {number % 10_000_000:07}")[index % 3]
         for index, number in enumerate(wanted.tolist())
     ]
     data = "\n".join([*texts, ""]).encode()
-    assert len(data) > 2 * lines._BYTES_AT_ONCE
+    assert len(data) > 2 * lines._PIECE
     assert read_lines(data, shape, RULE).numbers.tolist() == wanted.tolist()
+
+
+def test_lines_of_several_lengths_that_end_in_carriage_returns_are_all_read() -> None:
+    numbers = [f"{'+1' if index % 3 else ''}201555{index % 10_000:04}" for index in range(100_000)]
+    found = read_lines("\r\n".join([*numbers, ""]).encode(), shape_before_a_carriage_return, RULE)
+    assert found.numbers.tolist() == [int(f"1{number[-10:]}") for number in numbers]
+
+
+def test_a_length_that_comes_late_and_seldom_is_read() -> None:
+    texts = ["2015551234", "+12015551234"] * uneven._SAMPLE + ["201 5551234"]
+    numbers, left = read("\n".join([*texts, ""]).encode())
+    assert numbers == [12015551234] * len(texts)
+    assert left == []
+
+
+@given(st.integers(0, 255).filter(lambda byte: byte not in b"0123456789+ \n"), st.integers(0, 11))
+def test_of_lines_of_several_lengths_one_that_has_not_its_lengths_shape_is_left(
+    byte: int, place: int
+) -> None:
+    line = bytearray(b"+12015551234")
+    line[place] = byte
+    numbers, left = read(b"2015551234\n+12015551234\n" + bytes(line) + b"\n2015551234\n")
+    assert numbers == [12015551234, 12015551234, 0, 12015551234]
+    assert left == [(2, bytes(line))]
 
 
 @pytest.mark.parametrize("place", [0, 1, 9, 10, 65_536, 140_000])
