@@ -9,10 +9,11 @@ A second table is about the longest look-ups of that replacement: beside the imp
 keeps the cores busy (busy.py) instead, for --baseline seconds; and alone. A look-up over 5 ms is "the
 machine's" if it would have taken at most 5 ms without the hiccups of the machine itself that fell into it
 (witness.py, where the right to real-time scheduling is to be had); "the rest" is what something of ours did.
-Next to the longest look-up is the longest "without hiccups". Of the longest, "no core" is how long it waited
-for one, which is the scheduler's doing; "most ran" is the longest that any look-up had Redis or the prober
-at work, which is all that the import can do to it. "near switch" is the longest look-up within a second of
-the switch of generations; "longest command" and "script" are Redis's own times.
+Next to the longest look-up is the longest "without hiccups", of those over 2 ms. Of the longest, "no core" is
+how long it waited for one, which is the scheduler's doing; "most ran" is the longest that any look-up had
+Redis or the prober at work, which is all that the import can do to it. "near switch" is the longest look-up
+within a second of the switch of generations; "longest command" and "script" are Redis's own times. "hiccups"
+are those of all cores.
 
 With --real-time, look-ups and Redis run before all others, each first on a core of its own: what is measured
 then is what an import does to Redis, not who gets a core.

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 PRIORITY = 10
-"""Of what is measured: above all that is not real-time, below most of the kernel's own threads."""
+"""Of what is measured: above all that is not real-time, below the kernel's own (50 and more)."""
 WITNESS_PRIORITY = 40
 
 

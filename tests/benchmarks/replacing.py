@@ -26,18 +26,9 @@ STALL_MS = 5
 BULK_NICENESS = "10"
 """That of imports."""
 COLUMNS = (
-    *(
-        "numbers",
-        "beside",
-        "look-ups",
-        "over 5 ms",
-        "the machine's",
-        "the rest",
-        "longest ms",
-        "without hiccups",
-    ),
-    *("no core", "most ran", "near switch", "without hiccups", "longest command", "script near switch"),
-    *("hiccups", "longest"),
+    *("numbers", "beside", "look-ups", "over 5 ms", "the machine's", "the rest"),
+    *("longest ms", "without hiccups", "no core", "most ran", "near switch", "without hiccups"),
+    *("longest command", "script near switch", "hiccups", "longest"),
 )
 
 
