@@ -64,10 +64,10 @@ def slow(at: float, taken: float) -> Slow:
 
 
 def test_a_stall_is_the_machines_if_without_its_hiccups_there_was_none() -> None:
-    # 7 ms, of which 3 in a hiccup; 6 ms, of which half a millisecond.
-    hiccups = Hiccups([Hiccup(1.004, 1.009), Hiccup(2.9995, 3.0005)])
-    row = stretch(hiccups, slow(1.0, 7.0), slow(3.0, 6.0), slow(4.0, 3.0))
-    assert [row[each] for each in ("3 over 5 ms", "4 the machine's", "5 the rest")] == ["2", "1", "1"]
+    # 7 ms, of which 3 in a hiccup; 6 ms, of which half a millisecond; 8 ms, all of them.
+    hiccups = Hiccups([Hiccup(1.004, 1.009), Hiccup(2.9995, 3.0005), Hiccup(4, 5)])
+    row = stretch(hiccups, slow(1.0, 7.0), slow(3.0, 6.0), slow(4.0, 8.0), slow(6.0, 3.0))
+    assert [row[each] for each in ("3 over 5 ms", "4 the machine's", "5 the rest")] == ["3", "2", "1"]
     assert [row[each] for each in ("6 longest ms", "7 without hiccups")] == ["7.00", "5.50"]
     assert [row[each] for each in ("10 near switch", "11 without hiccups")] == ["7.00", "4.00"]
 
