@@ -57,6 +57,10 @@ _EMPTY = (
 )
 
 
+_NO_CARD = "No ethernet interface found for seeding global EID. You will have to set it manually.\n"
+"""What Asterisk's console prints before anything else where there is loopback alone, whatever is set."""
+
+
 class AsteriskFailedError(Exception):
     """Asterisk did not start, or did not do what was asked; the message has the end of its log."""
 
@@ -292,7 +296,7 @@ class Asterisk:
             raise AsteriskFailedError(f"no answer to {command!r}\n{self.log_tail()}") from None
         if done.returncode != 0:
             raise AsteriskFailedError(f"{command!r}: {done.stdout}{done.stderr}\n{self.log_tail()}")
-        return done.stdout
+        return done.stdout.removeprefix(_NO_CARD)
 
     def channels(self) -> list[str]:
         """The names of the channels that exist now."""

@@ -1,4 +1,7 @@
-"""A real Asterisk and real carriers, one of each a session, and guards as a test wants them."""
+"""A real Asterisk and real carriers, one of each a session, and guards as a test wants them.
+
+Where tests run side by side, each worker has its own of all of these, on a loopback interface of its own.
+"""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -7,10 +10,11 @@ from typing import Any
 import pytest
 
 from tests.conftest import SERVICES
-from tests.rig.asterisk import AGENTS, PURPOSEFUL_AGENTS, Asterisk, running_asterisk
+from tests.rig.asterisk import AGENTS, PURPOSEFUL_AGENTS, Asterisk, asterisk_root, running_asterisk
 from tests.rig.guard import Guard
 from tests.rig.hostile import HOSTILE_AGENTS, HOSTILE_DIALPLAN
 from tests.rig.inbound import INBOUND_DIALPLAN, INBOUND_FILES
+from tests.rig.loopback import own_loopback
 from tests.rig.ports import CARRIER, CARRIER2
 from tests.rig.sipp import Sipp, carrier
 from tests.rig.site import Site
@@ -25,6 +29,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if here in item.path.parents:
             item.add_marker(pytest.mark.system)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def loopback() -> None:
+    """All servers and phones of this process are on a loopback interface of its own."""
+    asterisk_root()  # while there is a network: where the folder is missing, it is built from packages
+    own_loopback()
 
 
 @pytest.fixture(scope="session")

@@ -133,6 +133,7 @@ def test_the_call_is_given_up_after_the_ring_time(start_site: StartSite) -> None
     assert site.record(number)["outcome"] == "no-answer"
 
 
+@pytest.mark.alone
 @BOTH_MODES
 def test_when_the_agent_hangs_up_while_it_rings_the_carrier_is_cancelled_at_once(
     site: Site, agent: str
@@ -150,6 +151,7 @@ def test_when_the_agent_hangs_up_while_it_rings_the_carrier_is_cancelled_at_once
     assert site.record(number)["outcome"] == "cancelled"
 
 
+@pytest.mark.alone
 @BOTH_MODES
 def test_when_the_agent_hangs_up_the_customer_is_released_at_once(site: Site, agent: str) -> None:
     delays = []
@@ -165,6 +167,7 @@ def test_when_the_agent_hangs_up_the_customer_is_released_at_once(site: Site, ag
     assert site.record(number)["outcome"] == "answered"
 
 
+@pytest.mark.alone
 @BOTH_MODES
 def test_when_the_customer_hangs_up_the_agent_is_released_at_once(site: Site, agent: str) -> None:
     delays = []

@@ -12,7 +12,7 @@ from tests.rig.sipp import Phones
 from tests.rig.site import Site
 from tests.rig.waiting import wait_for
 
-pytestmark = [pytest.mark.load, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.load, pytest.mark.alone, pytest.mark.timeout(900)]
 
 KILLS = 100
 RATE = 15

@@ -13,7 +13,7 @@ from tests.rig.sipp import Phones
 from tests.rig.site import Site
 from tests.rig.waiting import wait_for
 
-pytestmark = [pytest.mark.load, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.load, pytest.mark.alone, pytest.mark.timeout(300)]
 
 RATE = 50
 SECONDS = 60
