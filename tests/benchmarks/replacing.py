@@ -152,7 +152,8 @@ def replace(
     all others, each first on a core of its own."""
 
     def beside(work: Callable[[], _T]) -> tuple[_T, Stretch]:
-        lookups, watching = Lookups(site, kind, count, real_time=real_time), watch()
+        watching = watch()  # before the look-ups begin, until they have ended
+        lookups = Lookups(site, kind, count, real_time=real_time)
         log_slow_commands(client)
         done = work()
         looked, hiccups = lookups.stop(), watching.stop()

@@ -21,7 +21,7 @@ from tests.benchmarks.realtime import WITNESS_PRIORITY, cores, may_be_real_time,
 
 SLEEP_SECONDS = 0.002
 """Takes under 2 % of a core, which is mostly the virtual machine's timer: half of it takes twice that."""
-LATE_SECONDS = 0.0005
+LATE_SECONDS = 0.00025
 MOST = 100_000
 
 
