@@ -1,5 +1,8 @@
 """The rig tells the truth: what phones and carriers do without a guard, as they see it."""
 
+import os
+from pathlib import Path
+
 import pytest
 
 from tests.rig.asterisk import Asterisk
@@ -10,6 +13,11 @@ from tests.rig.waiting import wait_for
 pytestmark = pytest.mark.once
 
 PLAIN = "agent3"
+
+
+def test_nobody_else_takes_a_port_of_this_loopback_interface() -> None:
+    own, parents = (Path(f"/proc/{process}/ns/net").readlink() for process in ("self", os.getppid()))
+    assert own != parents
 
 
 @pytest.mark.parametrize(
