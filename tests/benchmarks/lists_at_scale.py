@@ -16,7 +16,8 @@ within a second of the switch of generations; "longest command" and "script" are
 are those of all cores.
 
 With --real-time, look-ups and Redis run before all others, each first on a core of its own: what is measured
-then is what an import does to Redis, not who gets a core.
+then is what an import does to Redis, not who gets a core. The import has what they leave, so that "replaced"
+says little.
 
     python -m tests.benchmarks.lists_at_scale [--sizes 1M,10M] [--kinds us,indonesia] [--set-up-to 10M]
                                               [--postgresql] [--real-time] [--baseline 20]
