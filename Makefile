@@ -22,7 +22,7 @@ up: setup ## the same, up until Ctrl-C, with an account for a softphone
 
 # The system tests run on the system's own Asterisk or 22, and then on 16; there without the minutes of load and of
 # kills under load, and without those that its version hardly matters to: `ASTERISK=16 make system` has them, too.
-test: ## everything: lint, unit, integration, system on Asterisk 22 and 16 (30 to 40 minutes)
+test: ## everything: lint, unit, integration, system on Asterisk 22 and 16 (20 to 30 minutes)
 	docker/setup.sh all
 	ASTERISK=16 docker/setup.sh all
 	$(MAKE) lint
