@@ -11,13 +11,12 @@ With the number of a core, it stays there and runs before all others (realtime.p
 """
 
 import asyncio
-import json
 import os
 import sys
 import threading
 import time
 from array import array
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from statistics import quantiles
@@ -34,6 +33,7 @@ from callguard.lists.service import CacheState, GuardedLists
 from callguard.lists.store import ListStore
 from callguard.lists.threads import SqlThreads
 from tests.benchmarks.made_up_numbers import Kind, made_up
+from tests.benchmarks.measuring import answer, begin
 from tests.benchmarks.realtime import PRIORITY, stay_first, threads
 
 PROBES = 2_000
@@ -145,9 +145,8 @@ class _Looker:
         )
 
 
-def read_looked(raw: bytes) -> Looked:
-    """What a prober printed."""
-    values: dict[str, Any] = json.loads(raw)
+def looked_of(values: Mapping[str, Any]) -> Looked:
+    """What a prober answered."""
     slow = tuple(Slow(**slow) for slow in values["slow"])
     near = tuple((begun, taken) for begun, taken in values["near_switch"])
     return Looked(**{**values, "slow": slow, "near_switch": near})
@@ -181,9 +180,7 @@ async def probe(kind: Kind, count: int, core: int | None) -> Looked:
             # All threads: another that held Python's lock and had no core would keep this one waiting.
             for thread in threads(os.getpid()):
                 stay_first(core, PRIORITY, thread)
-        print("ready", flush=True)  # noqa: T201 - the benchmark waits for it
-        stopped = threading.Event()
-        threading.Thread(target=_wait_for_a_line, args=(stopped,), daemon=True).start()
+        stopped = begin()
         while not stopped.is_set():
             for number, other in zip(listed, others, strict=True):
                 await looker.look(number, listed=True)
@@ -193,13 +190,7 @@ async def probe(kind: Kind, count: int, core: int | None) -> Looked:
         return looker.looked()
 
 
-def _wait_for_a_line(stopped: threading.Event) -> None:
-    sys.stdin.readline()
-    stopped.set()
-
-
 if __name__ == "__main__":
     sys.setswitchinterval(SWITCH_SECONDS)  # as a guard does
     on = int(sys.argv[3]) if len(sys.argv) > 3 else None
-    looked = uvloop.run(probe(Kind(sys.argv[1]), int(sys.argv[2]), on))
-    print(json.dumps(asdict(looked)))  # noqa: T201
+    answer(asdict(uvloop.run(probe(Kind(sys.argv[1]), int(sys.argv[2]), on))))

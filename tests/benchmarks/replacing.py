@@ -13,7 +13,8 @@ import redis
 
 from tests.benchmarks.hiccups import Hiccups
 from tests.benchmarks.made_up_numbers import Kind
-from tests.benchmarks.prober import NEAR_SECONDS, Looked, read_looked
+from tests.benchmarks.measuring import Measuring
+from tests.benchmarks.prober import NEAR_SECONDS, Looked, looked_of
 from tests.benchmarks.realtime import cores, first_on
 from tests.benchmarks.site import Ended, Site
 from tests.benchmarks.witness import watch
@@ -102,24 +103,6 @@ class Replaced:
         return [[beside, *stretch.row()] for beside, stretch in stretches.items()]
 
 
-class Lookups:
-    """A process that looks numbers up all the while, as a guard does."""
-
-    def __init__(self, site: Site, kind: Kind, count: int, *, real_time: bool) -> None:
-        core = [str(cores()[-1])] if real_time else []
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.benchmarks.prober", kind, str(count), *core],
-            env=site.environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-        )  # fmt: skip
-        assert self._process.stdout is not None
-        self._process.stdout.readline()
-
-    def stop(self) -> Looked:
-        output, _ = self._process.communicate(b"stop\n", timeout=60)
-        assert self._process.returncode == 0, output[-1000:]
-        return read_looked(output.splitlines()[-1])  # what comes before is its log
-
-
 @contextmanager
 def busy_cores() -> Iterator[None]:
     """A process of an import's priority that keeps the cores busy."""
@@ -151,12 +134,14 @@ def replace(
     """Import a file over the list, with look-ups all the while. `real_time`: look-ups and Redis run before
     all others, each first on a core of its own."""
 
+    core = [str(cores()[-1])] if real_time else []
+
     def beside(work: Callable[[], _T]) -> tuple[_T, Stretch]:
         watching = watch()  # before the look-ups begin, until they have ended
-        lookups = Lookups(site, kind, count, real_time=real_time)
+        lookups = Measuring("tests.benchmarks.prober", kind, str(count), *core, environ=site.environ)
         log_slow_commands(client)
         done = work()
-        looked, hiccups = lookups.stop(), watching.stop()
+        looked, hiccups = looked_of(lookups.stop()), watching.stop()
         return done, Stretch(looked, hiccups, slow_commands(client))
 
     def baseline() -> Stretch:

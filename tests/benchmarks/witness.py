@@ -10,13 +10,12 @@ a sleep is not known: a hiccup counts from when the sleep should have ended, so 
 """
 
 import gc
-import json
-import subprocess
 import sys
 import threading
 import time
 
 from tests.benchmarks.hiccups import Hiccup, Hiccups
+from tests.benchmarks.measuring import Measuring, answer, begin
 from tests.benchmarks.realtime import WITNESS_PRIORITY, cores, may_be_real_time, stay_first
 
 SLEEP_SECONDS = 0.002
@@ -29,20 +28,11 @@ class Watch:
     """The witnesses of one stretch of time, one a core."""
 
     def __init__(self) -> None:
-        self._processes = [
-            subprocess.Popen(
-                [sys.executable, "-m", "tests.benchmarks.witness", str(core)],
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            )
-            for core in cores()
-        ]  # fmt: skip
-        for process in self._processes:
-            assert process.stdout is not None
-            process.stdout.readline()
+        self._witnesses = [Measuring("tests.benchmarks.witness", str(core)) for core in cores()]
 
     def stop(self) -> Hiccups:
-        outputs = [process.communicate(b"stop\n", timeout=60)[0] for process in self._processes]
-        return Hiccups(Hiccup(*stretch) for output in outputs for stretch in json.loads(output))
+        found = [witness.stop() for witness in self._witnesses]
+        return Hiccups(Hiccup(*stretch) for of_core in found for stretch in of_core)
 
 
 class Unwatched:
@@ -69,15 +59,7 @@ def _hiccups(stopped: threading.Event) -> list[tuple[float, float]]:
     return found
 
 
-def _wait_for_a_line(stopped: threading.Event) -> None:
-    sys.stdin.readline()
-    stopped.set()
-
-
 if __name__ == "__main__":
     stay_first(int(sys.argv[1]), WITNESS_PRIORITY)
     gc.disable()  # a hiccup of its own would look like the machine's
-    print("ready", flush=True)  # noqa: T201 - the benchmark waits for it
-    told = threading.Event()
-    threading.Thread(target=_wait_for_a_line, args=(told,), daemon=True).start()
-    print(json.dumps(_hiccups(told)))  # noqa: T201
+    answer(_hiccups(begin()))
