@@ -102,7 +102,7 @@ async def run_guard(settings: Settings, read: Callable[[], Settings]) -> None:
         port = await stack.enter_async_context(serving(settings.http, pages(metrics, readiness, sound_file)))
         prompts_at = _base_url(settings, port)
         try:
-            async with asyncio.TaskGroup() as tasks:
+            async with task_group() as tasks:
                 dispatcher = Dispatcher(
                     tasks=tasks,
                     guard=settings.asterisk.app,
@@ -152,6 +152,22 @@ async def run_guard(settings: Settings, read: Callable[[], Settings]) -> None:
                 tasks.create_task(_end(stop, dispatcher))
         except* _StoppedError:
             _log.info("guard stopping: calls in progress go on")
+
+
+@asynccontextmanager
+async def task_group() -> AsyncIterator[asyncio.TaskGroup]:
+    """A TaskGroup after which one can clean up.
+
+    Python 3.11's leaves the task that it is in marked as being cancelled when one of its tasks failed: then
+    asyncio.timeout raises CancelledError, and whoever closes does not learn that the time was up.
+    """
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            yield tasks
+    finally:
+        own = asyncio.current_task()
+        while own is not None and own.uncancel():
+            pass
 
 
 async def _end(stop: asyncio.Event, dispatcher: Dispatcher) -> NoReturn:
