@@ -137,9 +137,9 @@ def replace(
     core = [str(cores()[-1])] if real_time else []
 
     def beside(work: Callable[[], _T]) -> tuple[_T, Stretch]:
+        log_slow_commands(client)  # to forget the last ones takes Redis some milliseconds
         watching = watch()  # before the look-ups begin, until they have ended
         lookups = Measuring("tests.benchmarks.prober", kind, str(count), *core, environ=site.environ)
-        log_slow_commands(client)
         done = work()
         looked, hiccups = looked_of(lookups.stop()), watching.stop()
         return done, Stretch(looked, hiccups, slow_commands(client))
