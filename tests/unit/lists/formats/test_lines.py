@@ -80,6 +80,32 @@ def test_a_length_that_comes_late_and_seldom_is_read() -> None:
     assert left == []
 
 
+def test_lines_of_several_lengths_are_read_at_once_not_length_by_length() -> None:
+    texts = [b"2015551234", b"+12015551234", b"12015551234"] * 10
+    text = np.frombuffer(b"\n" * uneven.WINDOW + b"\n".join([*texts, b""]), np.uint8)
+    ends = np.flatnonzero(text == ord("\n"))[uneven.WINDOW :]
+    lengths = np.array([len(line) for line in texts])
+    found = uneven.read_uneven(text, ends, lengths, shape, RULE).tolist()
+    assert found == [12015551234, 12015551234, 0] * 10  # a bare calling code is for a closer look
+
+
+def test_what_stands_in_the_place_of_a_carriage_return_is_not_passed_over() -> None:
+    data = b"2015551234\r\n+12015551234\r\n2015551234x\n+1201555123456\n2015551234\r\n"
+    found = read_lines(data, shape_before_a_carriage_return, RULE)
+    assert found.numbers.tolist() == [12015551234, 12015551234, 0, 0, 12015551234]
+    assert list(found.left(data)) == [(2, b"2015551234x"), (3, b"+1201555123456")]
+
+
+@pytest.mark.parametrize("place", [0, 1, 99_999, 100_000])
+def test_a_line_that_is_left_among_lines_of_several_lengths_is_told_by_its_place(place: int) -> None:
+    texts = [b"2015551234", b"+12015551234"] * 50_000 + [b"2015551234"]
+    texts[place] = b"none"
+    assert len(b"\n".join(texts)) > 2 * lines._PIECE
+    numbers, left = read(b"\n".join(texts) + b"\n")
+    assert left == [(place, b"none")]
+    assert numbers.count(12015551234) == 100_000
+
+
 @given(st.integers(0, 255).filter(lambda byte: byte not in b"0123456789+ \n"), st.integers(0, 11))
 def test_of_lines_of_several_lengths_one_that_has_not_its_lengths_shape_is_left(
     byte: int, place: int
