@@ -26,7 +26,7 @@ test: ## everything: lint, unit, integration, system on Asterisk 22 and 16 (20 t
 	docker/setup.sh all
 	ASTERISK=16 docker/setup.sh all
 	$(MAKE) lint
-	$(PYTEST) -q $(SIDE_BY_SIDE) tests/unit
+	$(PYTEST) -q --no-skips $(SIDE_BY_SIDE) tests/unit
 	$(AS_ROOT) $(PYTEST) -q --no-skips $(SIDE_BY_SIDE) tests/integration
 	$(AS_ROOT) $(PYTEST) -q --no-skips $(CALLS_SIDE_BY_SIDE) -m "not alone" tests/system
 	$(AS_ROOT) env ASTERISK=16 $(PYTEST) -q --no-skips $(CALLS_SIDE_BY_SIDE) -m "not alone and not once" tests/system
