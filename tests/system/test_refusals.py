@@ -1,14 +1,13 @@
 """Refused calls: what the agent hears and sees, that nothing reaches a carrier, what the journal says."""
 
-import sqlite3
 import wave
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from pathlib import Path
+from collections.abc import Sequence
+from contextlib import ExitStack
 
 import pytest
 
 from callguard.sounds.make import SOUNDS
+from tests.rig.lockeddatabase import locked_database
 from tests.rig.numbers import Behaviour, subscriber
 from tests.rig.rtp import FRAME_SECONDS
 from tests.rig.site import Site
@@ -174,19 +173,6 @@ def test_a_transfer_to_a_listed_number_is_refused_too(site: Site) -> None:
     refused = site.record(listed)
     assert (refused["verdict"], refused["agent"]) == ("refuse", "agent1")
     assert site.record(number)["outcome"] == "answered"
-
-
-@contextmanager
-def locked_database(state: Path) -> Iterator[None]:
-    """Nobody else can write to the guard's SQLite meanwhile, so no decision can be recorded."""
-    [file] = [path for path in state.rglob("*") if path.suffix in {".db", ".sqlite", ".sqlite3"}]
-    connection = sqlite3.connect(file, isolation_level=None)
-    try:
-        connection.execute("BEGIN EXCLUSIVE")
-        yield
-        connection.execute("ROLLBACK")
-    finally:
-        connection.close()
 
 
 @BOTH_MODES

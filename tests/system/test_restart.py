@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from callguard.journal.writer import SPOOL
 from tests.rig.asterisk import Asterisk, running_asterisk
 from tests.rig.guard import Guard
+from tests.rig.lockeddatabase import locked_database
 from tests.rig.numbers import Behaviour, subscriber
 from tests.rig.ports import CARRIER, LOCALHOST
 from tests.rig.proxy import Proxy
@@ -157,6 +159,22 @@ def test_a_call_that_ends_while_the_guard_is_away_is_closed_when_it_is_back(site
     site.guard.start()
     site.carrier.wait_message(site.carrier.wait_call(number), "BYE")
     assert site.record(number)["outcome"] in {"answered", "unknown"}
+
+
+@BOTH_MODES
+def test_a_guard_stopped_while_its_database_hangs_keeps_what_became_of_its_calls(
+    start_site: StartSite, agent: str
+) -> None:
+    site = start_site(SQL__TIMEOUT="1")
+    number = subscriber()
+    with talk(site, number, agent) as phone, locked_database(site.guard.state):
+        phone.hang_up()
+        phone.wait_end()
+        wait_for("the call's end", lambda: '"event":"ended"' in site.guard.process.tail(1000))
+        assert site.guard.stop() == 0
+        assert b"answered" in (site.guard.state / SPOOL).read_bytes()
+    site.guard.start()
+    assert site.record(number)["outcome"] == "answered"
 
 
 @BOTH_MODES
